@@ -1,0 +1,30 @@
+"""Advisory locks of PostgreSQL: exclusive work without rows that stay behind when a process dies."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+NAMESPACE = 0x45564B4C
+
+
+def lock_key(name: str) -> int:
+    """A signed 32-bit key for a name, the same in every process."""
+    return zlib.crc32(name.encode()) - 2**31
+
+
+@contextmanager
+def try_lock(name: str) -> Iterator[bool]:
+    """Holds the session lock ``name`` on the control plane's database; yields False when somebody else has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [NAMESPACE, lock_key(name)])
+        acquired = bool(cursor.fetchone()[0])
+    try:
+        yield acquired
+    finally:
+        if acquired:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [NAMESPACE, lock_key(name)])
