@@ -1,0 +1,391 @@
+"""The story of the quick start: ibam is found uneven, is levelled, and ships twice: once well, once badly and back.
+
+Everything goes through the services that the admin, the API and the commands use, and through the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import urllib.request
+from datetime import timedelta
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from environments.services.errors import ServiceError
+from errors.services import make_report_key
+from migrations_registry.services import registry, repairs, runs
+
+from controlplane.core.models import Job, JobState
+from controlplane.demo import ibam
+from controlplane.demo.processes import Processes
+from controlplane.demo.transcript import StoryError, Transcript
+from controlplane.demo.world import ENVIRONMENTS, ROOT, World
+from environments import blueprint
+from environments.delivery.states import PROMOTION_ACTIVE, PROMOTION_WAITING, PromotionState
+from environments.models import (
+    Application,
+    Deployment,
+    DiagnosisRun,
+    Environment,
+    Finding,
+    ManagedDatabase,
+    Promotion,
+    Release,
+    SyncPlan,
+    SyncRun,
+)
+from environments.services import diagnosis, promotions, releases, syncs
+
+BLUEPRINT = ROOT / "environments" / "blueprints" / "ibam.yaml"
+CAST = {"alice": ["Developer"], "bob": ["Approver", "Operator"], "carol": ["Viewer"]}
+REMINDERS = "20260601090000"
+REPAIR = "20260520090000"
+QUICK = 60
+LONG = 120
+
+
+def open_for_the_operator(world: World) -> int:
+    """Sets everything up, shows what the diagnosis finds, and stays until it is told to stop."""
+    told = Transcript()
+    processes = Processes(world)
+    try:
+        logins = prepare(world, processes, told)
+        told.chapter("Over to you")
+        told.line(f"Evenkeel is at {world.address}/admin/ until you press Ctrl-C. Log in as:")
+        told.table(["account", "password", "may"], [(name, password, may) for name, (password, may) in logins.items()])
+        told.line(
+            "A good beginning: the findings of staging, then 'make this a migration' on the missing column. README.md has a tour."
+        )
+        while True:
+            processes.check()
+            time.sleep(0.5)
+    finally:
+        processes.stop()
+
+
+def tell_all(world: World) -> int:
+    """The whole story; returns 0 when every part of it went as it must."""
+    told = Transcript()
+    processes = Processes(world)
+    started = time.monotonic()
+    try:
+        prepare(world, processes, told)
+        repair_staging(world, told)
+        sync_sessions(told)
+        find_nothing_left(told)
+        ship_1_1_0(world, told)
+        ship_1_2_0_and_come_back(world, told)
+        show_history(told)
+        told.line(
+            f"All of this took {time.monotonic() - started:.0f} s. The state is kept in .quickstart/once until the next time."
+        )
+        return 0
+    except (StoryError, ServiceError) as error:
+        processes.check()
+        told.line(f"The story broke off: {error}")
+        return 1
+    finally:
+        processes.stop()
+
+
+# --- set-up ---------------------------------------------------------------------------------------------------------------
+
+
+def prepare(world: World, processes: Processes, told: Transcript) -> dict[str, tuple[str, str]]:
+    """Databases, accounts, blueprint, processes, release 1.0.0, first diagnosis. Does again only what is missing."""
+    told.chapter("Two databases that are not level")
+    create_databases(world, told)
+    logins = create_accounts(world)
+    told.chapter("The blueprint of ibam is applied")
+    applied = blueprint.apply(blueprint=blueprint.load(BLUEPRINT), actor=user("bob"), dry_run=False, prune=False)
+    told.line(f"{BLUEPRINT.relative_to(ROOT)}: {len(applied)} objects are as the file says.")
+    keys = report_keys(world)
+    processes.start_control_plane()
+    processes.start_sample_hosts(keys)
+    told.line(f"Web, worker and beat are up: {world.address}/admin/")
+    deploy_first_release(told)
+    told.chapter("The diagnosis, run by the worker")
+    for name in ("production", "staging"):
+        diagnose(name, told)
+    return logins
+
+
+def create_databases(world: World, told: Transcript) -> None:
+    ibam.create_roles(world.postgres.url())
+    for name in ENVIRONMENTS:
+        made = ibam.fill(world.target_url(name, role="ibam_owner"), name)
+        variables = world.directory / "secrets" / f"ibam-{name}.env"
+        if not variables.exists():
+            variables.touch(mode=0o600)
+            variables.write_text(ibam.variables(name, world.target_url(name, role="ibam_app")))
+        column = "with" if name == "production" else "without"
+        told.line(
+            f"ibam_{name}: {ibam.SESSIONS[name]} sessions, {column} the column accountability_triggers; "
+            f"{ibam.LEARNERS[name]} learners with made-up personal data{'' if made else ' (kept from last time)'}."
+        )
+
+
+def create_accounts(world: World) -> dict[str, tuple[str, str]]:
+    """The cast and an administrator, with generated passwords that are kept beside the state (readable by the owner only)."""
+    path = world.directory / "secrets" / "logins.json"
+    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    for name in ("admin", *CAST):
+        password = known.setdefault(name, secrets.token_urlsafe(12))
+        if not User.objects.filter(username=name).exists():
+            make = User.objects.create_superuser if name == "admin" else User.objects.create_user
+            account = make(name, password=password, is_staff=True)
+            account.groups.set(Group.objects.filter(name__in=CAST.get(name, [])))
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(known))
+    return {name: (known[name], " + ".join(CAST.get(name, ["everything"]))) for name in known}
+
+
+def report_keys(world: World) -> dict[str, str]:
+    """A key an environment with which the sample application reports; a new one a start, the old ones stay valid."""
+    return {
+        name: make_report_key(
+            environment=environment(name), name=f"sample application, {timezone.now():%Y-%m-%d %H:%M:%S}", actor=user("bob")
+        )
+        for name in ENVIRONMENTS
+    }
+
+
+def deploy_first_release(told: Transcript) -> None:
+    if Deployment.objects.exists():
+        told.line("The sample application was deployed last time; its hosts start what `current` points at.")
+        return
+    release = record("1.0.0", migrations=[])
+    for name in ENVIRONMENTS:
+        finish(
+            promotions.initial_deployment(release=release, environment=environment(name), actor=user("bob")), told, seconds=QUICK
+        )
+        told.result(True, f"Release 1.0.0 is live in {name}, deployed by the `command` provider.")
+
+
+# --- chapters -------------------------------------------------------------------------------------------------------------
+
+
+def diagnose(name: str, told: Transcript) -> DiagnosisRun:
+    job = diagnosis.start_diagnosis(environment=environment(name), actor=user("alice"))
+    finish(job, told, seconds=QUICK)
+    run = diagnosis.latest_run(environment(name))
+    if run is None:
+        raise StoryError(f"The diagnosis of {name} left no report.")
+    open_findings = list(Finding.objects.filter(environment=run.environment, state=Finding.State.OPEN))
+    acknowledged = Finding.objects.filter(environment=run.environment, state=Finding.State.ACKNOWLEDGED).count()
+    unseen = f", {len(run.not_seen)} things could not be judged" if run.not_seen else ""
+    note = f" ({acknowledged} acknowledged until a date)" if acknowledged else ""
+    told.result(not open_findings, f"{name}: {len(open_findings) or 'no'} open findings{note}{unseen}.")
+    if open_findings:
+        order = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
+        rows = [
+            (f.severity, f.check_id, f.title[:86])
+            for f in sorted(open_findings, key=lambda f: (order[f.severity], f.check_id, f.object))
+        ]
+        told.table(["severity", "check", "finding"], rows)
+    return run
+
+
+def repair_staging(world: World, told: Transcript) -> None:
+    told.chapter("Staging's schema and variables are repaired")
+    migration = repairs.register_repair(
+        base=database("staging"),
+        target=database("production"),
+        actor=user("bob"),
+        version=REPAIR,
+        name="level staging with production",
+    )
+    told.line(f"The repair is registered as migration {migration.version}, checksum {migration.checksum[:12]}…:")
+    told.block(migration.sql)
+    job = runs.start_run(database=database("staging"), mode="apply", actor=user("bob"), versions=[migration.version])
+    finish(job, told, seconds=QUICK)
+    told.result(True, "The runner applied it to staging; the ledger row lies in the same transaction.")
+    path = world.directory / "secrets" / "ibam-staging.env"
+    path.write_text(path.read_text().replace("ibam-learning-platform-v3", "ibam-learning-platform-v2"))
+    told.result(True, "PROJECT_URL in staging's variables no longer points at production's project.")
+
+
+def sync_sessions(told: Transcript) -> None:
+    told.chapter("Sessions flow from production to staging, masked")
+    plan = SyncPlan.objects.get(application=application(), name="sessions-to-staging")
+    finish(syncs.start_sync(plan=plan, actor=user("bob")), told, seconds=QUICK)
+    run = SyncRun.objects.filter(plan=plan).latest("id")
+    told.line(f"Backup of staging first: {run.backup}. Schema check first: equal.")
+    rows = [(t["table"], t["rows_before"], t["copied"], t["inserted"], ", ".join(t["masked"]) or "-") for t in run.tables]
+    told.table(["table", "rows before", "rows now", "new", "masked columns"], rows)
+
+
+def find_nothing_left(told: Transcript) -> None:
+    told.chapter("The diagnosis once more")
+    for name in ("production", "staging"):
+        diagnose(name, told)
+    for finding in Finding.objects.filter(state=Finding.State.OPEN, check_id="env.unclear_name"):
+        diagnosis.acknowledge(
+            finding=finding, actor=user("bob"), reason="The provider can't rename projects; the blueprint says which is which.",
+            until=timezone.now() + timedelta(days=90),
+        )  # fmt: skip
+        told.line(f"Bob acknowledges for 90 days: {finding.title}")
+    left = list(diagnosis.blocking_findings(environment("staging"))) + list(
+        diagnosis.blocking_findings(environment("production"))
+    )
+    if left:
+        raise StoryError("Findings are left that block a promotion: " + "; ".join(str(finding) for finding in left))
+    told.result(True, "Nothing is left that stands in the way of a promotion.")
+
+
+def ship_1_1_0(world: World, told: Transcript) -> None:
+    told.chapter("Release 1.1.0, with one migration, goes to production")
+    registry.register_migration(
+        application=application(), version=REMINDERS, name="sessions get reminder hours", category="CORE", actor=user("alice"),
+        sql="ALTER TABLE public.sessions ADD COLUMN reminder_hours integer NOT NULL DEFAULT 24;\n",
+        revert_sql="ALTER TABLE public.sessions DROP COLUMN reminder_hours;\n",
+    )  # fmt: skip
+    release = record("1.1.0", migrations=[REMINDERS])
+    promote_to_staging(release, told)
+    promotion = request_for_production(release, told)
+    try:
+        promotions.approve(promotion=promotion, approver=user("alice"), digest=promotion.digest, comment="Looks fine to me.")
+    except ServiceError as refusal:
+        told.result(True, f"Alice, who asked, tries to approve it herself and is refused: {refusal}")
+    else:
+        raise StoryError("The requester's own approval was accepted.")
+    approve_and_wait(promotion, told)
+    expect(promotion, PromotionState.SUCCEEDED, told)
+    expect_release(world, "production", "1.1.0", told)
+
+
+def ship_1_2_0_and_come_back(world: World, told: Transcript) -> None:
+    told.chapter("Release 1.2.0 fails in production, and the guard takes it back")
+    release = record("1.2.0", migrations=[REMINDERS])
+    promote_to_staging(release, told)
+    promotion = request_for_production(release, told)
+    approve_and_wait(promotion, told)
+    told.line(f"How it ended: {promotion.outcome}")
+    expect(promotion, PromotionState.ROLLED_BACK, told)
+    expect_release(world, "production", "1.1.0", told)
+
+
+def show_history(told: Transcript) -> None:
+    told.chapter("The deployment history of all that")
+    deployments = Deployment.objects.select_related("component__environment__application", "release", "actor").order_by("id")
+    rows = [
+        (
+            f"{d.created_at:%H:%M:%S}", d.component.environment.name, d.component.name, d.kind, d.release.version,
+            d.get_state_display(), d.actor.username if d.actor else "the guard",
+        )
+        for d in deployments
+    ]  # fmt: skip
+    told.table(["time (UTC)", "environment", "component", "kind", "release", "state", "by"], rows)
+
+
+# --- sentences that are said more than once ---------------------------------------------------------------------------------
+
+
+def promote_to_staging(release: Release, told: Transcript) -> None:
+    promotion = promotions.request_promotion(
+        release=release, target=environment("staging"), requester=user("alice"), reason="to be tried out"
+    )
+    wait_for_end(promotion, told)
+    expect(promotion, PromotionState.SUCCEEDED, told)
+
+
+def request_for_production(release: Release, told: Transcript) -> Promotion:
+    for name in ("staging", "production"):
+        diagnose(name, told)
+    promotion = promotions.request_promotion(
+        release=release,
+        target=environment("production"),
+        source=environment("staging"),
+        requester=user("alice"),
+        reason="verified on staging",
+    )
+    told.line(f"Alice requests: {promotion}. The gates say:")
+    told.wait("the gates", lambda: reload(promotion).state not in (PromotionState.DRAFT, PromotionState.EVALUATING), seconds=LONG)
+    results = promotion.gate_results.filter(round=promotion.round)
+    told.table(["gate", "outcome", "evidence"], [(r.title, r.outcome, r.summary[:82]) for r in results])
+    if promotion.state != PromotionState.AWAITING_APPROVAL:
+        raise StoryError(f"The promotion is {promotion.get_state_display().lower()} and can't be approved.")
+    return promotion
+
+
+def approve_and_wait(promotion: Promotion, told: Transcript) -> None:
+    promotions.approve(
+        promotion=promotion, approver=user("bob"), digest=promotion.digest, comment="Evidence read, way back is there."
+    )
+    told.result(True, f"Bob approves exactly what he was shown (digest {promotion.digest[:12]}…).")
+    wait_for_end(promotion, told)
+    told.table(
+        ["step", "state", "seconds"],
+        [(s.title, s.get_state_display(), _seconds(s.started_at, s.finished_at)) for s in promotion.steps.all()],
+    )
+
+
+def wait_for_end(promotion: Promotion, told: Transcript) -> None:
+    under_way = {*PROMOTION_ACTIVE, PromotionState.DRAFT, PromotionState.EVALUATING, PromotionState.APPROVED, PromotionState.HELD}
+    stuck = set(PROMOTION_WAITING) - under_way
+    told.wait(f"the end of {promotion}", lambda: reload(promotion).state not in under_way, seconds=LONG)
+    if promotion.state in stuck:
+        reasons = "; ".join(
+            f"{r.title}: {r.summary}" for r in promotion.gate_results.filter(round=promotion.round).exclude(outcome="pass")
+        )
+        raise StoryError(f"{promotion} is {promotion.get_state_display().lower()}. {reasons}")
+
+
+def expect(promotion: Promotion, state: PromotionState, told: Transcript) -> None:
+    if promotion.state != state:
+        raise StoryError(f"{promotion} ended as {promotion.get_state_display()}: {promotion.outcome}")
+    told.result(True, f"{promotion}: {promotion.get_state_display()}.")
+
+
+def expect_release(world: World, name: str, version: str, told: Transcript) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{world.ports[name]}/health", timeout=5) as response:
+        health = json.load(response)
+    if health["release"] != version:
+        raise StoryError(f"{name} serves {health['release']}, not {version}.")
+    told.result(True, f"{name} answers: {json.dumps(health)}")
+
+
+def finish(job: Job, told: Transcript, *, seconds: float) -> None:
+    """Waits for the worker to end the job and raises when it did not succeed."""
+
+    def ended() -> bool:
+        job.refresh_from_db()
+        return job.ended
+
+    told.wait(f"{job}", ended, seconds=seconds)
+    if job.state != JobState.SUCCEEDED:
+        raise StoryError(f"{job} {job.get_state_display().lower()}: {job.error}")
+
+
+def record(version: str, *, migrations: list[str]) -> Release:
+    return releases.record_release(
+        application=application(), version=version, actor=user("alice"), migrations=migrations,
+        artifacts={"web": f"sample-app-{version}"}, commit_sha=secrets.token_hex(20),
+    )  # fmt: skip
+
+
+def reload(promotion: Promotion) -> Promotion:
+    promotion.refresh_from_db()
+    return promotion
+
+
+def user(name: str) -> User:
+    return User.objects.get(username=name)
+
+
+def application() -> Application:
+    return Application.objects.get(slug="ibam")
+
+
+def environment(name: str) -> Environment:
+    return Environment.objects.select_related("application").get(application__slug="ibam", name=name)
+
+
+def database(environment_name: str) -> ManagedDatabase:
+    return ManagedDatabase.objects.get(environment=environment(environment_name), name="main")
+
+
+def _seconds(started: object, finished: object) -> str:
+    return f"{(finished - started).total_seconds():.1f}" if started and finished else "-"  # type: ignore[operator]
