@@ -132,6 +132,12 @@ class EmbeddedPostgres:
         if self._socket_dir is not None:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
 
+    def wipe(self) -> None:
+        """Deletes the cluster, wherever it is kept. The server must be stopped."""
+        if os.geteuid() == 0:
+            self._drop_to_unprivileged_account()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
     @property
     def pid(self) -> int:
         if self._process is None:

@@ -80,7 +80,7 @@ class Processes:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise ProcessDied(f"'{name}' did not answer at {url} within {START_SECONDS} s; see {self.log(name).relative_to(ROOT)}.")
+        raise ProcessDied(f"'{name}' did not answer at {url} within {START_SECONDS} s; see {self.log(name)}.")
 
     def log(self, name: str) -> Path:
         return self.world.directory / "logs" / f"{name}.log"

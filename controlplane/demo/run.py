@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from controlplane.demo.processes import ProcessDied
 from controlplane.demo.world import HOME, MAJOR, ROOT, AlreadyRunning, World, process_environment, running_environment
 from controlplane.embedded import EmbeddedServerError
 
-STATE = HOME / "state"
+#: Another place for the state, for whoever wants several or tests this.
+STATE = Path(os.environ.get("EVENKEEL_QUICKSTART_STATE", HOME / "state"))
 ONCE = HOME / "once"
 FIRST_PORT = 8000
 

@@ -52,9 +52,7 @@ class World:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyRunning(
-                f"A quick start is running on {self.directory.relative_to(ROOT)} already. Stop it first."
-            ) from None
+            raise AlreadyRunning(f"A quick start is running on {self.directory} already. Stop it first.") from None
         self.ports = {"web": web_port or free_port(), "staging": free_port(), "production": free_port()}
         self.postgres.start()
         self.redis.start()
@@ -70,7 +68,8 @@ class World:
             self._lock.close()
 
     def wipe(self) -> None:
-        """Deletes the state, whoever owns the files below it."""
+        """Deletes the state: the cluster, which may be kept elsewhere, and the directory."""
+        self.postgres.wipe()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
