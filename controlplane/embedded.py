@@ -31,6 +31,8 @@ PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
 #: PostgreSQL refuses to run as root; the one account that is there on every Unix takes its place.
 UNPRIVILEGED_ACCOUNT = "nobody"
+#: Prefix of the directory that stands in for a checkout which that account can't reach.
+ELSEWHERE = "evenkeel-"
 #: Settings for data that may be lost with the machine: tests and scratch databases.
 THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -88,6 +90,18 @@ def _can_run_as(uid: int, program: Path) -> bool:
         return False
 
 
+def _copy_programs(bin_dir: Path, home: Path) -> Path:
+    """Copies the programs with the libraries that the wheel put beside its package; returns the copy's ``bin``."""
+    install, package = bin_dir.parent, bin_dir.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    for source, copy in ((install, home / package.name / install.name), (libraries, home / libraries.name)):
+        if source.exists() and not copy.exists():
+            shutil.copytree(source, copy, symlinks=True)
+    for directory in (home, home / package.name):
+        directory.chmod(0o755)
+    return home / package.name / install.name / "bin"
+
+
 @dataclass
 class EmbeddedPostgres:
     """One PostgreSQL cluster that listens on a unix socket only.
@@ -136,7 +150,9 @@ class EmbeddedPostgres:
         """Deletes the cluster, wherever it is kept. The server must be stopped."""
         if os.geteuid() == 0:
             self._drop_to_unprivileged_account()
-        shutil.rmtree(self.data_dir, ignore_errors=True)
+        # The copy of the programs goes with a cluster that had to be kept elsewhere.
+        elsewhere = self.data_dir.parent.name.startswith(ELSEWHERE)
+        shutil.rmtree(self.data_dir.parent if elsewhere else self.data_dir, ignore_errors=True)
 
     @property
     def pid(self) -> int:
@@ -163,14 +179,10 @@ class EmbeddedPostgres:
         self._uid = account.pw_uid
         if not _can_run_as(self._uid, self.bin_dir / "postgres") or not self._is_reachable(self.data_dir.parent):
             # The clone lies below a directory that only root may enter: keep the cluster where the account can work.
-            home = Path("/var/tmp") / f"evenkeel-{zlib.crc32(str(self.data_dir.resolve()).encode()):x}"
-            programs = home / "programs" / self.bin_dir.parent.name
-            if not programs.exists():
-                shutil.copytree(self.bin_dir.parent, programs, symlinks=True)
-            self.bin_dir = programs / "bin"
+            home = Path("/var/tmp") / f"{ELSEWHERE}{zlib.crc32(str(self.data_dir.resolve()).encode()):x}"
+            self.bin_dir = _copy_programs(self.bin_dir, home / "programs")
             self.data_dir = home / self.data_dir.name
-            for directory in (home, home / "programs"):
-                directory.chmod(0o755)
+            home.chmod(0o755)
             if not _can_run_as(self._uid, self.bin_dir / "postgres"):
                 raise EmbeddedServerError(
                     f"PostgreSQL does not run as root, and the account {UNPRIVILEGED_ACCOUNT!r} may not execute it under {home}. "
