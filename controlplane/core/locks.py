@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import connection
+from django.db.transaction import TransactionManagementError
 
 NAMESPACE = 0x45564B4C
 
@@ -28,3 +29,11 @@ def try_lock(name: str) -> Iterator[bool]:
         if acquired:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [NAMESPACE, lock_key(name)])
+
+
+def hold_to_end(name: str) -> None:
+    """Waits for the lock ``name`` and keeps it to the end of the transaction; raises TransactionManagementError without one."""
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("A lock to the end of the transaction needs a transaction.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [NAMESPACE, lock_key(name)])
