@@ -47,11 +47,15 @@ class ErrorGroup(models.Model):
     last_seen_at = models.DateTimeField(default=timezone.now)
     count = models.PositiveBigIntegerField(default=0)
     resolved_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["-last_seen_at"]
         constraints = [models.UniqueConstraint(fields=["environment", "fingerprint"], name="error_group_once")]
-        indexes = [models.Index(fields=["environment", "state", "-last_seen_at"], name="error_group_recent")]
+        indexes = [
+            models.Index(fields=["environment", "state", "-last_seen_at"], name="error_group_recent"),
+            models.Index(fields=["environment", "created_at"], name="error_group_new"),
+        ]
         permissions = [("resolve_errorgroup", "Can resolve and ignore error groups")]
 
     def __str__(self) -> str:
@@ -61,7 +65,7 @@ class ErrorGroup(models.Model):
 class ErrorEvent(models.Model):
     """One error as it was reported, with every sensitive value removed before it was stored."""
 
-    event_id = models.UUIDField(unique=True)
+    event_id = models.UUIDField()
     group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="events")
     environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="error_events")
     release = models.CharField(max_length=60, blank=True)
@@ -81,6 +85,7 @@ class ErrorEvent(models.Model):
 
     class Meta:
         ordering = ["-occurred_at"]
+        constraints = [models.UniqueConstraint(fields=["environment", "event_id"], name="error_event_once")]
         indexes = [
             models.Index(fields=["group", "-occurred_at"], name="event_by_group"),
             models.Index(fields=["environment", "-occurred_at"], name="event_by_environment"),

@@ -1,4 +1,4 @@
-"""Removes what must never be stored from error reports: from names and values, from text of any kind, before anything else sees it.
+"""Removes what must never be stored from error reports: from names and values, from any text, before anything else sees it.
 
 Titles and fingerprints are made from what leaves here, so nothing slips into an index by a side door. It errs towards removing:
 a word too many that is gone costs little. Patterns after the public lists of Relay and sentry-python and after what leaks in
@@ -85,6 +85,9 @@ class _Walk:
             return self.text(value)
         if isinstance(value, (int, float)):
             return self.number(value)
+        return self.container(value, depth)
+
+    def container(self, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
             return self.mapping(value, depth)
         if isinstance(value, (list, tuple, set, frozenset)):

@@ -1,4 +1,4 @@
-"""The patterns of :mod:`errors.scrub`: what secrets look like inside a text. Every quantifier is bounded or starts at a rare word."""
+"""The patterns of :mod:`errors.scrub`: what secrets look like inside a text."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
 
 
 def scrub_patterns(text: str) -> str:
-    """The text with everything that looks like a secret replaced, also where it is percent-encoded or base64-encoded as a whole."""
+    """The text with everything that looks like a secret replaced, also where it is percent- or base64-encoded."""
     text = _plain(text)
     if "%" in text:
         decoded = unquote_plus(text) if "+" not in text else unquote_plus(text.replace("+", "%2B"))
@@ -129,7 +129,7 @@ def _without_sql_literals(text: str) -> str:
 
 
 def _card(match: re.Match[str]) -> str:
-    """Removes the run when a card number stands in it between separators: its length, its issuer's prefix and its Luhn sum agree."""
+    """Removes the run when a card number stands in it between separators: length, issuer and Luhn sum agree."""
     groups = _CARD_PARTS.findall(match.group())
     for first in range(len(groups)):
         digits = ""

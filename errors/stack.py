@@ -1,4 +1,4 @@
-"""Reads the stack of a report: Python and JavaScript text, or a list of frames. Source lines and variables are left out on purpose.
+"""Reads the stack of a report: Python and JavaScript text, or a list of frames. Source lines and variables are left out.
 
 Source lines hold literals and variables hold data; a file, a line and a function are what a reader and a fingerprint need.
 """
@@ -17,12 +17,13 @@ _PYTHON = re.compile(
     r'^\s*File "(?P<file>[^"\n]{1,400})", line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,200}))?', re.MULTILINE
 )
 _JAVASCRIPT = re.compile(
-    r"^\s*at (?:async )?(?:(?P<function>[^\n(]{1,200}?) \()?(?P<file>[^\s()][^\n()]{0,400}?):(?P<line>\d{1,7})(?::\d{1,7})?\)?\s*$",
+    r"^\s*at (?:async )?(?:(?P<function>[^\n(]{1,200}?) \()?(?P<file>[^\s()][^\n()]{0,400}?):(?P<line>\d{1,7})(?::\d{1,7})?"
+    r"\)?\s*$",
     re.MULTILINE,
 )
 _NOT_IN_APP = re.compile(
-    r"site-packages|dist-packages|node_modules|/lib/python\d|^<frozen |^<string>|^node:|internal/|^webpack/(?:runtime|bootstrap)|^importlib|"
-    r"/gems/|/\.cargo/"
+    r"site-packages|dist-packages|node_modules|/lib/python\d|^<frozen |^<string>|^node:|internal/|^webpack/(?:runtime|bootstrap)|"
+    r"^importlib|/gems/|/\.cargo/"
 )
 
 
@@ -38,7 +39,7 @@ class Frame:
 
 
 def read_stack(stack: object) -> tuple[list[Frame], str]:
-    """(frames, rest): ``rest`` is the text as it came when no frame was found in it. Other things than text and lists give nothing."""
+    """(frames, rest): ``rest`` is the text as it came when no frame was found in it. Anything else gives nothing."""
     if isinstance(stack, str):
         frames = list(_from_text(stack))
         return frames[-MAX_FRAMES:], "" if frames else stack

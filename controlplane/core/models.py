@@ -178,6 +178,19 @@ class ApiToken(models.Model):
         return f"{self.user}: {self.name}"
 
 
+class Pulse(models.Model):
+    """The last sign of life of one background process; see :mod:`controlplane.core.pulse`."""
+
+    name = models.CharField(max_length=40, unique=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
 class StatefulModel(models.Model):
     """A row with a state machine: changed only by :func:`controlplane.core.transitions.transition`.
 

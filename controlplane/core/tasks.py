@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from controlplane.core import jobs, notify, schedules
+from controlplane.core import jobs, notify, pulse, schedules
 
 
 @shared_task(name="core.run_job")
@@ -20,6 +20,7 @@ def run_scheduled(*, schedule: str) -> None:
 
 @shared_task(name="core.sweep")
 def sweep() -> None:
+    pulse.beat(pulse.SWEEP)
     jobs.sweep()
     notify.deliver_due()
 
