@@ -1,0 +1,146 @@
+"""Snapshots as JSON files, and their fingerprint."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import types
+import zlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from environments.catalog.values import Snapshot
+
+FORMAT = "evenkeel-snapshot"
+FORMAT_VERSION = 1
+_GZIP = b"\x1f\x8b"
+
+
+class DocumentError(Exception):
+    """The file or text is not a snapshot that this version can read. The message says what it is and what to do."""
+
+
+def dump(snapshot: Snapshot) -> str:
+    """The snapshot as JSON: the same snapshot gives the same text. Empty values are left out."""
+    return json.dumps({"format": FORMAT, "version": FORMAT_VERSION, "snapshot": _plain(snapshot)}, ensure_ascii=False)
+
+
+def load(text: str) -> Snapshot:
+    """The snapshot from JSON. Raises :class:`DocumentError`."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DocumentError(
+            f"This is not a whole JSON document (line {error.lineno}, column {error.colno}: {error.msg}); "
+            "the file may be cut off. Take the snapshot again."
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DocumentError("This is JSON, but not a snapshot made by `manage.py schema snapshot`.")
+    version = document.get("version")
+    if version != FORMAT_VERSION:
+        raise DocumentError(
+            f"This snapshot has format version {version!r}; this version of Evenkeel reads version {FORMAT_VERSION}. "
+            "Take it again, or use the version of Evenkeel that made it."
+        )
+    try:
+        snapshot: Snapshot = _value(Snapshot, document.get("snapshot"))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise DocumentError(f"This snapshot is damaged: {error}. Take it again.") from error
+    return snapshot
+
+
+def write(snapshot: Snapshot, path: Path) -> None:
+    """Writes the snapshot to a file, compressed when its name ends in .gz; an existing file is replaced as a whole."""
+    data = dump(snapshot).encode()
+    if path.suffix == ".gz":
+        data = gzip.compress(data, mtime=0)
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+def read(path: Path) -> Snapshot:
+    """The snapshot in a file, compressed or not. Raises :class:`DocumentError`."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(_GZIP):
+            data = gzip.decompress(data)
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path} is not a snapshot: it is not text.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DocumentError(f"{path} is cut off. Take the snapshot again.") from error
+    except OSError as error:
+        raise DocumentError(f"{path} can't be read: {error.strerror or error}.") from error
+    try:
+        return load(text)
+    except DocumentError as error:
+        raise DocumentError(f"{path}: {error}") from error
+
+
+def fingerprint(snapshot: Snapshot) -> str:
+    """sha256 of all that comparison looks at: equal for databases of equal schema, whatever their size, age and name."""
+    compared = {
+        field.name: _plain(getattr(snapshot, field.name), compared_only=True)
+        for field in fields(snapshot)
+        if isinstance(getattr(snapshot, field.name), Mapping) and field.name != "roles"
+    }
+    return hashlib.sha256(json.dumps(compared, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@cache
+def _fields(cls: type) -> tuple[tuple[str, Any, Any, bool], ...]:
+    """(name, type, default, compared) of a dataclass."""
+    hints = get_type_hints(cls)
+    return tuple((f.name, hints[f.name], f.default, f.metadata.get("compared", True)) for f in fields(cls))
+
+
+def _plain(value: Any, *, compared_only: bool = False) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {}
+        for name, _, default, compared in _fields(type(value)):
+            item = getattr(value, name)
+            if (compared or not compared_only) and (item != default or type(item) is not type(default)):
+                found[name] = _plain(item, compared_only=compared_only)
+        return found
+    if isinstance(value, Mapping):
+        return {key: _plain(item, compared_only=compared_only) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item, compared_only=compared_only) for item in value]
+    return value
+
+
+def _value(hint: Any, data: Any) -> Any:  # noqa: PLR0911 (one return a kind of type)
+    """``data`` as the type that ``hint`` says; raises TypeError where it is something else."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        if not isinstance(data, dict):
+            raise TypeError(f"a {hint.__name__} was expected, not {type(data).__name__}")
+        known = {name: kind for name, kind, _, _ in _fields(hint)}
+        unknown = data.keys() - known.keys()
+        if unknown:
+            raise TypeError(f"{hint.__name__} has no {', '.join(sorted(unknown))}")
+        return hint(**{name: _value(known[name], item) for name, item in data.items()})
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        options = [option for option in get_args(hint) if option is not type(None)]
+        return None if data is None else _value(options[0], data)
+    if origin is tuple:
+        arguments = get_args(hint)
+        if not isinstance(data, list):
+            raise TypeError(f"a list was expected, not {type(data).__name__}")
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(_value(arguments[0], item) for item in data)
+        return tuple(_value(kind, item) for kind, item in zip(arguments, data, strict=True))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(data, dict):
+            raise TypeError(f"an object was expected, not {type(data).__name__}")
+        return {key: _value(get_args(hint)[1], item) for key, item in data.items()}
+    if hint is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if type(data) is not hint:
+        raise TypeError(f"{hint.__name__} was expected, not {type(data).__name__}")
+    return data

@@ -1,0 +1,159 @@
+"""Reads one snapshot of a database: two round trips, one transaction, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
+
+from environments.catalog import code, queries, relations, rest, types
+from environments.catalog.access import Access
+from environments.catalog.profiles import PLAIN, Profile
+from environments.catalog.values import NotSeen, Ref, Schema, Snapshot
+
+#: So that the same definition is spelt the same way on every server and for every role.
+SESSION = {
+    "search_path": "", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "quote_all_identifiers": "off",
+    "extra_float_digits": "1", "bytea_output": "hex", "xmlbinary": "base64", "lc_messages": "C", "lc_monetary": "C", "jit": "off",
+}  # fmt: skip
+#: The catalogue can change between two rows of one query, whatever the isolation level; then it is read once more.
+ATTEMPTS = 3
+CHANGED_MEANWHILE = (errors.UndefinedTable, errors.UndefinedObject, errors.UndefinedFunction, errors.InternalError_)
+
+
+class CatalogError(Exception):
+    """The snapshot could not be taken; nothing was kept. The message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the builders share while the rows of one database become values."""
+
+    rows: dict[str, list[Any]]
+    version: int
+    access: Access
+    #: (catalogue, oid, column number) -> logical name; the only place where OIDs are known.
+    refs: dict[tuple[int, int, int], Ref] = field(default_factory=dict)
+    not_seen: list[NotSeen] = field(default_factory=list)
+
+    def name(self, catalogue: str, oid: int, ref: Ref, sub: int = 0) -> None:
+        self.refs[queries.CLASSES[catalogue], oid, sub] = ref
+
+
+def read_snapshot(connection: psycopg.Connection[Any], *, schemas: Sequence[str] = (), profile: Profile = PLAIN) -> Snapshot:
+    """The catalogue of the database behind ``connection`` as values, read in one REPEATABLE READ, READ ONLY transaction.
+
+    ``schemas`` limits it to these schemas; empty means all but the server's own and what ``profile`` leaves out. The
+    connection must not be inside a transaction. Timeouts are the caller's (see :func:`environments.targets.connect`).
+    Raises :class:`CatalogError` when a lock is in the way, the catalogue keeps changing, or a schema doesn't exist.
+    """
+    if connection.info.transaction_status != TransactionStatus.IDLE:
+        raise CatalogError("A snapshot needs a transaction of its own, and this connection is inside one already.")
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _read(connection, tuple(schemas), profile)
+        except CHANGED_MEANWHILE as error:
+            if attempt == ATTEMPTS:
+                raise CatalogError(
+                    f"The catalogue changed while it was read, {ATTEMPTS} times in a row. Try again when no migration runs. "
+                    f"PostgreSQL says: {_message(error)}"
+                ) from error
+        except errors.LockNotAvailable as error:
+            raise CatalogError(
+                "Somebody holds a lock that a definition can't be read without (a migration that is still open, for example). "
+                f"Nothing was kept; try again when it is finished. PostgreSQL says: {_message(error)}"
+            ) from error
+        except errors.QueryCanceled as error:
+            raise CatalogError(f"Reading the catalogue took longer than the statement timeout: {_message(error)}") from error
+        except errors.InsufficientPrivilege as error:
+            raise CatalogError(f"The role of this connection may not read the catalogue: {_message(error)}") from error
+    raise AssertionError("unreachable")
+
+
+def _message(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error)
+
+
+def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile: Profile) -> Snapshot:
+    version = connection.info.server_version
+    if version < 140000:
+        raise CatalogError(f"PostgreSQL {version // 10_000} is too old: versions 14 and later can be read.")
+    with connection.transaction(), connection.cursor(row_factory=namedtuple_row) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(
+            "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) s (name, value) "
+            # lc_messages and lc_monetary are for superusers on old servers; a setting that can't be made changes no definition.
+            "WHERE name <> 'lc_messages' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
+            [list(SESSION), list(SESSION.values())],
+        )
+        taken_at: datetime = cursor.execute("SELECT now() AS now").fetchone().now  # type: ignore[union-attr]
+        namespaces = cursor.execute(queries.NAMESPACES).fetchall()
+        chosen = _chosen(namespaces, schemas, profile)
+        parameters = {"namespaces": [row.oid for row in chosen]}
+        wanted = queries.queries(version)
+        with connection.pipeline():
+            cursors = {name: connection.cursor(row_factory=namedtuple_row) for name in wanted}
+            for name, query in wanted.items():
+                cursors[name].execute(query, parameters)  # type: ignore[call-overload]
+        rows = {name: one.fetchall() for name, one in cursors.items()}
+    return _build(rows, namespaces=chosen, version=version, database=connection.info.dbname, taken_at=taken_at, profile=profile)
+
+
+def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -> list[Any]:
+    if schemas:
+        missing = set(schemas) - {row.name for row in namespaces}
+        if missing:
+            raise CatalogError(
+                f"The database has no schema {', '.join(sorted(missing))}. "
+                f"Its schemas are: {', '.join(row.name for row in namespaces)}."
+            )
+        return [row for row in namespaces if row.name in schemas]
+    return [row for row in namespaces if not row.of_extension and not profile.leaves_out("schemas", row.name)]
+
+
+def _build(
+    rows: dict[str, list[Any]], *, namespaces: list[Any], version: int, database: str, taken_at: datetime, profile: Profile
+) -> Snapshot:
+    reading = Reading(rows, version, Access(rows))
+    schemas = {}
+    for row in namespaces:
+        reading.name("pg_namespace", row.oid, Ref("schema", row.name))
+        schemas[row.name] = Schema(row.name, row.owner, **reading.access.of("pg_namespace", row.oid))
+    found: dict[str, Any] = {"schemas": schemas}
+    built = relations.Relations(reading)
+    found |= types.build(reading, built)
+    found |= built.build()
+    found |= code.build(reading)
+    found |= rest.build(reading, profile)
+    return Snapshot(
+        server_version=version,
+        database=database,
+        taken_at=taken_at.isoformat(timespec="seconds"),
+        profile=profile.name,
+        dependencies=_dependencies(reading),
+        not_seen=tuple(reading.not_seen),
+        **found,
+    )
+
+
+def _dependencies(reading: Reading) -> tuple[tuple[Ref, Ref], ...]:
+    """pg_depend by logical names: what stands on what. Objects that aren't in the snapshot drop out."""
+    refs, rows = reading.refs, reading.rows["dependencies"]
+    for row in rows:
+        if row.deptype == "e":  # what an extension brought along is the extension
+            extension = refs.get((row.refclassid, row.refobjid, 0))
+            if extension is not None:
+                refs.setdefault((row.classid, row.objid, 0), extension)
+    edges = set()
+    for row in rows:
+        dependent = refs.get((row.classid, row.objid, row.objsubid)) or refs.get((row.classid, row.objid, 0))
+        on = refs.get((row.refclassid, row.refobjid, row.refobjsubid)) or refs.get((row.refclassid, row.refobjid, 0))
+        if dependent is not None and on is not None and dependent != on:
+            edges.add((dependent, on))
+    return tuple(sorted(edges))
