@@ -12,7 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 #: Names of the control plane's own keys. A secret reference may never point at one of them.
-OWN_KEYS = frozenset({"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "EVENKEEL_SCRATCH_DATABASE_URL"})
+OWN_KEYS = frozenset({"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "EVENKEEL_SCRATCH_DATABASE_URL", "EVENKEEL_METRICS_TOKEN"})
 
 
 class Env(environ.Env):  # type: ignore[misc]

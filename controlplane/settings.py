@@ -31,6 +31,8 @@ EVENKEEL_BACKUP_DIR = env.directory("EVENKEEL_BACKUP_DIR", BASE_DIR / "var" / "b
 EVENKEEL_RELEASES_DIR = env.directory("EVENKEEL_RELEASES_DIR", BASE_DIR / "var" / "releases")
 EVENKEEL_COMMANDS = env.commands("EVENKEEL_COMMANDS_FILE")
 EVENKEEL_PG_BIN_DIRS = env.list("EVENKEEL_PG_BIN_DIRS", default=[])
+# Who may read /metrics from elsewhere than this machine: with this bearer token. Without one, nobody.
+EVENKEEL_METRICS_TOKEN = env.str("EVENKEEL_METRICS_TOKEN", default="")
 # A server on which temporary databases may be made and dropped: schema proofs and restore checks. Never an environment's own.
 EVENKEEL_SCRATCH_DATABASE_URL = env.str("EVENKEEL_SCRATCH_DATABASE_URL", default="")
 

@@ -6,7 +6,7 @@ import json
 import zlib
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -43,7 +43,7 @@ def report(request: HttpRequest) -> JsonResponse:
         return _answer(413, error=str(error))
     except services.PayloadError as error:
         return _answer(400, error=str(error))
-    except DatabaseError:
+    except Error:
         return _answer(
             503, error="Evenkeel's database does not answer. Nothing was kept; send it again.", headers={"Retry-After": "10"}
         )
