@@ -119,3 +119,6 @@ def cast(db: Any) -> dict[str, Any]:
         user.groups.set(Group.objects.filter(name__in=groups))
         users[name] = user
     return users
+
+
+from tests.worker import celery_worker  # noqa: E402, F401 - a fixture for everybody

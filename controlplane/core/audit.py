@@ -33,8 +33,7 @@ def record(
     """Appends one event. Must be called in the transaction of the change that it records; raises if there is none."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An audit event belongs into the transaction of the change that it records.")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
+    lock_chain()
     previous = AuditEvent.objects.order_by("-id").values_list("hash", flat=True).first() or GENESIS
     event = AuditEvent(
         at=timezone.now(),
@@ -43,14 +42,23 @@ def record(
         action=action,
         subject_type=subject._meta.label_lower,
         subject_id=str(subject.pk),
-        subject_label=str(subject)[:250],
-        summary=summary,
+        subject_label=storable(str(subject))[:250],
+        summary=storable(summary),
         data=_plain(data or {}),
         previous_hash=previous,
     )
     event.hash = digest(event)
     event.save(force_insert=True)
     return event
+
+
+def lock_chain() -> None:
+    """Takes the chain's lock to the end of the transaction.
+
+    Who changes rows and records it takes this lock first: taking row locks first could deadlock with another recorder.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
 
 
 def actor_name(actor: Actor) -> str:
@@ -107,7 +115,23 @@ def _in_order() -> Iterator[AuditEvent]:
     return AuditEvent.objects.order_by("id").iterator(chunk_size=2000)
 
 
+def storable(text: str) -> str:
+    """Text as PostgreSQL can hold it: no NUL, no half of a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: dates and decimals as text, so that the hash is the same when it is recomputed."""
-    plain: dict[str, Any] = json.loads(json.dumps(data, cls=DjangoJSONEncoder))
+    """As jsonb gives it back, so that the hash is the same when it is recomputed. Raises ValueError for NaN and infinity."""
+    plain: dict[str, Any] = _as_stored(json.loads(json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False)))
     return plain
+
+
+def _as_stored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {storable(key): _as_stored(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_as_stored(part) for part in value]
+    if isinstance(value, float):
+        # jsonb keeps numbers as numeric: 1e16 comes back as an integer, -0.0 without its sign.
+        return int(value) if value.is_integer() and abs(value) >= 1e16 else value + 0.0
+    return storable(value) if isinstance(value, str) else value

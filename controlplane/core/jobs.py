@@ -7,8 +7,10 @@ reported (``Lost.REPORT``) and left to a person.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,19 +18,24 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q, TextField, Value
-from django.db.models.functions import Concat
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, QuerySet, TextField, Value
+from django.db.models.functions import Concat, Greatest, Least, Now
 from django.utils import timezone
 
-from controlplane.core import audit, notify
+from controlplane.core import audit, broker, notify, secretrefs
+from controlplane.core.audit import storable
 from controlplane.core.models import Job, JobState
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5
 LOST_AFTER = timedelta(seconds=30)
+#: A queued job is sent again after this long, then after twice as long each time: its message may be lost, or only waiting.
 RESEND_AFTER = timedelta(seconds=20)
+RESEND_AT_LEAST_EVERY = timedelta(minutes=10)
+SWEEP_LIMIT = 500
 LOG_LIMIT = 1_000_000
 
 
@@ -56,7 +63,8 @@ class Kind:
     max_attempts: int = 3
     #: For schedules: the (subject, params) pairs of one slot.
     subjects: Callable[[], Iterable[tuple[str, dict[str, Any]]]] | None = None
-    #: Called (outside any worker) when a job of this kind is given up, to set right the rows that it left behind.
+    #: Called outside any worker when a job of this kind is given up, to set right the rows that it left behind; in the same
+    #: transaction. When it raises, the job stays as it is and the next sweep tries again.
     on_interrupted: Callable[[Job], None] | None = None
 
 
@@ -72,7 +80,7 @@ def job_kind(
     subjects: Callable[[], Iterable[tuple[str, dict[str, Any]]]] | None = None,
     on_interrupted: Callable[[Job], None] | None = None,
 ) -> Callable[[Callable[[JobContext], dict[str, Any] | None]], Callable[[JobContext], dict[str, Any] | None]]:
-    """Registers the decorated function as the handler of jobs of this kind. Handlers live in an app's ``jobs.py`` or ``tasks.py``."""
+    """Registers the decorated function as the handler of jobs of this kind. An app's ``jobs`` module is loaded at start-up."""
 
     def register(handler: Callable[[JobContext], dict[str, Any] | None]) -> Callable[[JobContext], dict[str, Any] | None]:
         if name in _kinds:
@@ -90,7 +98,10 @@ def kinds() -> dict[str, Kind]:
 
 @dataclass
 class JobContext:
-    """What a handler gets: its row, and the ways to report on it. Every report checks that the job is still ours."""
+    """What a handler gets: its row, and the ways to report on it. Every report checks that the job is still ours.
+
+    Report outside of transactions: inside of one nobody sees it before the commit, and the row stays locked until then.
+    """
 
     job: Job
     attempt: int
@@ -107,11 +118,11 @@ class JobContext:
 
     def log(self, line: str) -> None:
         """Appends a line to the job's log, with the time."""
-        stamped = f"{timezone.now():%H:%M:%S} {line.rstrip()}\n"
-        self._update(log=Concat(F("log"), Value(stamped), output_field=TextField()), heartbeat_at=timezone.now())
+        stamped = f"{timezone.now():%H:%M:%S} {_fit(line).rstrip()}\n"
+        self._update(log=Concat(F("log"), Value(stamped), output_field=TextField()), heartbeat_at=Now())
 
     def progress(self, percent: int, text: str = "") -> None:
-        self._update(progress=max(0, min(100, percent)), progress_text=text[:200], heartbeat_at=timezone.now())
+        self._update(progress=max(0, min(100, percent)), progress_text=_fit(text)[:200], heartbeat_at=Now())
 
     def check(self) -> None:
         """Raises :class:`JobLost` when another worker, the sweeper or a person has taken the job away."""
@@ -148,51 +159,56 @@ def enqueue(
     return job, created
 
 
-def send(job_id: int) -> None:
-    """Wakes a worker for the job. A broker that is away is no failure: the sweeper sends again."""
-    from kombu.exceptions import OperationalError
-
+def send(job_id: int) -> bool:
+    """Wakes a worker for the job. A broker that is away is no failure: returns False, and the sweeper sends again."""
     from controlplane.core.tasks import run_job
 
     try:
         run_job.apply_async(args=[job_id], retry=False)
-    except OperationalError as error:
+    except broker.UNREACHABLE as error:
         logger.warning("Job %s waits: the broker can't be reached (%s). The sweeper will send it.", job_id, error)
-        return
-    Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(sent_at=timezone.now())
+        return False
+    Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(sent_at=Now())
+    return True
 
 
 def run(job_id: int) -> bool:
     """Claims and runs one job in this process. Returns False when there was nothing to claim."""
-    now = timezone.now()
     claimed = Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(
-        state=JobState.RUNNING, attempt=F("attempt") + 1, started_at=now, heartbeat_at=now, error="", finished_at=None
+        state=JobState.RUNNING, attempt=F("attempt") + 1, started_at=Now(), heartbeat_at=Now(), error="", finished_at=None
     )
     if not claimed:
         return False
     job = Job.objects.select_related("actor").get(pk=job_id)
     context = JobContext(job=job, attempt=job.attempt)
-    kind = _kinds.get(job.kind)
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(context, stop), name=f"heartbeat-{job_id}", daemon=True)
     beat.start()
     try:
-        if kind is None:
-            raise JobError(f"No code handles jobs of the kind {job.kind!r} in this version.")
-        result = kind.handler(context) or {}
-    except JobLost:
-        logger.warning("Job %s was taken from this worker; nothing more is done here.", job_id)
-    except JobError as error:
-        _finish(context, JobState.FAILED, error=str(error))
-    except Exception as error:  # the boundary of background work: whatever happened is kept in the row
-        logger.exception("Job %s failed", job_id)
-        _finish(context, JobState.FAILED, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
-    else:
-        _finish(context, JobState.SUCCEEDED, result=result)
+        _work(context)
     finally:
         stop.set()
         beat.join(timeout=HEARTBEAT_SECONDS)
     return True
+
+
+def _work(context: JobContext) -> None:
+    """Calls the handler and writes how it ended; whatever happened is kept in the row."""
+    job = context.job
+    kind = _kinds.get(job.kind)
+    try:
+        if kind is None:
+            raise JobError(f"No code handles jobs of the kind {job.kind!r} in this version.")
+        result = _as_json(kind.handler(context) or {})
+    except JobLost:
+        logger.warning("Job %s was taken from this worker; nothing more is done here.", job.pk)
+    except JobError as error:
+        _finish(context, JobState.FAILED, error=str(error))
+    except Exception as error:  # the boundary of background work
+        logger.exception("Job %s failed", job.pk)
+        _finish(context, JobState.FAILED, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+    else:
+        _finish(context, JobState.SUCCEEDED, result=result)
 
 
 def run_now(
@@ -203,7 +219,7 @@ def run_now(
     actor: audit.Actor = None,
     scheduled_for: datetime | None = None,
 ) -> Job:
-    """For commands: writes the row and does the work in this process, with the same claim, heartbeat and result. Returns the ended row."""
+    """For commands: writes the row and does the work in this process, with claim, heartbeat and result. Returns the ended row."""
     key = {"kind": kind, "subject": subject, "scheduled_for": scheduled_for or timezone.now()}
     job = Job.objects.create(**key, params=params or {}, actor=actor)
     run(job.pk)
@@ -215,47 +231,70 @@ def cancel(*, job: Job, actor: audit.Actor) -> bool:
     """Cancels a queued job, or takes a running one from its worker, which stops at its next report. False when it has ended."""
     with transaction.atomic():
         rows = Job.objects.filter(pk=job.pk, state__in=[JobState.QUEUED, JobState.RUNNING]).update(
-            state=JobState.CANCELED, finished_at=timezone.now(), attempt=F("attempt") + 1
+            state=JobState.CANCELED, finished_at=Now(), attempt=F("attempt") + 1
         )
         if rows:
+            job.refresh_from_db()
             audit.record(action="job.canceled", subject=job, actor=actor)
-    if rows:
-        _after_interruption(job)
+            _after_interruption(job)
     return bool(rows)
 
 
 def sweep(*, now: datetime | None = None) -> dict[str, int]:
     """Sends what was never delivered, takes jobs from silent workers, and retries or reports them. Safe to run at any time."""
-    now = now or timezone.now()
+    now = now or _database_time()
     counts = {"sent": 0, "retried": 0, "interrupted": 0}
-    unsent = Q(sent_at__isnull=True, created_at__lt=now - RESEND_AFTER) | Q(sent_at__lt=now - RESEND_AFTER)
-    for job_id in list(Job.objects.filter(unsent, state=JobState.QUEUED).order_by("id").values_list("pk", flat=True)[:500]):
-        send(job_id)
+    for job_id in list(_to_send(now).values_list("pk", flat=True)[:SWEEP_LIMIT]):
+        if not send(job_id):
+            break  # each try against a broker that is away takes its time; the next sweep is soon
         counts["sent"] += 1
-    for job in list(Job.objects.filter(state=JobState.RUNNING, heartbeat_at__lt=now - LOST_AFTER).order_by("id")[:500]):
-        counts[_take_from_silent_worker(job, now)] += 1
+    silent = Job.objects.filter(state=JobState.RUNNING, heartbeat_at__lt=now - LOST_AFTER).order_by("id")
+    for job_id in list(silent.values_list("pk", flat=True)[:SWEEP_LIMIT]):
+        try:
+            outcome = _take_from_silent_worker(job_id, now)
+        except Exception:  # the rows of one job must not keep the others waiting
+            logger.exception("Job %s could not be taken from its silent worker; the next sweep tries again.", job_id)
+            continue
+        if outcome:
+            counts[outcome] += 1
     return counts
 
 
-def _take_from_silent_worker(job: Job, now: datetime) -> str:
-    kind = _kinds.get(job.kind)
-    silence = f"Its worker fell silent at {job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC (attempt {job.attempt})."
-    if kind is not None and kind.on_lost is Lost.RETRY and job.attempt < kind.max_attempts:
-        line = Concat(F("log"), Value(f"{now:%H:%M:%S} {silence} It is tried again.\n"), output_field=TextField())
-        if _owned(job.pk, job.attempt).update(state=JobState.QUEUED, sent_at=None, log=line):
-            send(job.pk)
-        return "retried"
-    error = f"{silence} What it had committed is kept; look at its subject before you start it again."
+def _to_send(now: datetime) -> QuerySet[Job]:
+    """Queued jobs whose message seems lost. The longer one has waited, the longer the pause: a busy worker is no lost message."""
+    waited = ExpressionWrapper(F("sent_at") - F("created_at"), output_field=DurationField())
+    pause = Least(Greatest(waited, Value(RESEND_AFTER)), Value(RESEND_AT_LEAST_EVERY))
+    overdue = ExpressionWrapper(Value(now) - pause, output_field=DateTimeField())
+    unsent = Q(sent_at__isnull=True, created_at__lt=now - RESEND_AFTER) | Q(sent_at__lt=overdue)
+    return Job.objects.filter(unsent, state=JobState.QUEUED).order_by("id")
+
+
+def _take_from_silent_worker(job_id: int, now: datetime) -> str:
+    """Returns what was done, or "" when the job turned out to be alive, ended, or somebody else's."""
     with transaction.atomic():
-        if _owned(job.pk, job.attempt).update(state=JobState.INTERRUPTED, finished_at=now, error=error):
-            audit.record(action="job.interrupted", subject=job, actor=None, summary=error)
-            notify.publish(
-                kind="job.interrupted",
-                title=f"{job} was interrupted",
-                body=error,
-                dedupe_key=f"job-interrupted-{job.pk}-{job.attempt}",
-            )
-    _after_interruption(job)
+        # A row that is locked is being reported on right now, so its worker is alive.
+        silent = Job.objects.select_for_update(skip_locked=True).filter(state=JobState.RUNNING, heartbeat_at__lt=now - LOST_AFTER)
+        job = silent.filter(pk=job_id).first()
+        if job is None:
+            return ""
+        kind = _kinds.get(job.kind)
+        silence = f"Its worker fell silent at {job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC (attempt {job.attempt})."
+        if kind is not None and kind.on_lost is Lost.RETRY and job.attempt < kind.max_attempts:
+            job.state, job.sent_at, job.log = JobState.QUEUED, None, f"{job.log}{now:%H:%M:%S} {silence} It is tried again.\n"
+            job.save(update_fields=["state", "sent_at", "log"])
+            transaction.on_commit(lambda: send(job_id), robust=True)
+            return "retried"
+        job.state, job.finished_at = JobState.INTERRUPTED, now
+        job.error = f"{silence} What it had committed is kept; look at its subject before you start it again."
+        job.save(update_fields=["state", "finished_at", "error"])
+        audit.record(action="job.interrupted", subject=job, actor=None, summary=job.error)
+        notify.publish(
+            kind="job.interrupted",
+            title=f"{job} was interrupted",
+            body=job.error,
+            dedupe_key=f"job-interrupted-{job.pk}-{job.attempt}",
+        )
+        _after_interruption(job)
     return "interrupted"
 
 
@@ -265,7 +304,7 @@ def _after_interruption(job: Job) -> None:
         kind.on_interrupted(job)
 
 
-def _owned(job_id: int, attempt: int) -> Any:
+def _owned(job_id: int, attempt: int) -> QuerySet[Job]:
     return Job.objects.filter(pk=job_id, attempt=attempt, state=JobState.RUNNING)
 
 
@@ -273,11 +312,13 @@ def _finish(
     context: JobContext, state: JobState, *, result: dict[str, Any] | None = None, error: str = "", trace: str = ""
 ) -> None:
     job = context.job
-    values: dict[str, Any] = {"state": state, "finished_at": timezone.now(), "error": error}
+    error = _fit(error)
+    values: dict[str, Any] = {"state": state, "finished_at": Now(), "error": error}
     if state == JobState.SUCCEEDED:
         values |= {"progress": 100, "result": result or {}}
     if trace:
-        values["log"] = Concat(F("log"), Value(trace[-LOG_LIMIT:]), output_field=TextField())
+        values["log"] = Concat(F("log"), Value(_fit(trace)[-LOG_LIMIT:]), output_field=TextField())
+    connection.close_if_unusable_or_obsolete()  # the handler may have failed because the database went away for a moment
     with transaction.atomic():
         if not _owned(job.pk, context.attempt).update(**values):
             logger.warning("Job %s had been taken from this worker before it ended; its result is not written.", job.pk)
@@ -289,11 +330,47 @@ def _finish(
 
 
 def _beat(context: JobContext, stop: threading.Event) -> None:
-    """Runs beside the handler on a connection of its own."""
+    """Runs beside the handler on a connection of its own. A worker that can't beat gives the job up before it is taken."""
+    heard = time.monotonic()
     try:
         while not stop.wait(HEARTBEAT_SECONDS):
-            if not _owned(context.job.pk, context.attempt).update(heartbeat_at=timezone.now()):
+            try:
+                if not _owned(context.job.pk, context.attempt).update(heartbeat_at=Now()):
+                    context._lost.set()
+                    return
+                heard = time.monotonic()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("Job %s: no heartbeat (%s).", context.job.pk, type(error).__name__)
+                connection.close()
+            if time.monotonic() - heard > LOST_AFTER.total_seconds() - HEARTBEAT_SECONDS:
                 context._lost.set()
                 return
     finally:
         connection.close()
+
+
+def _database_time() -> datetime:
+    """Workers and sweepers may run on machines whose clocks differ; heartbeats and their age are told by one clock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
+
+
+def _as_json(result: dict[str, Any]) -> dict[str, Any]:
+    """What a handler returned, as JSON gives it back; raises TypeError or ValueError for what is none."""
+    plain: dict[str, Any] = _fit_all(json.loads(json.dumps(result, cls=DjangoJSONEncoder, allow_nan=False)))
+    return plain
+
+
+def _fit_all(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_fit(key): _fit_all(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_fit_all(part) for part in value]
+    return _fit(value) if isinstance(value, str) else value
+
+
+def _fit(text: str) -> str:
+    """Text that may be stored: no address with a password in it, and nothing that PostgreSQL's text can't hold."""
+    return storable(secretrefs.withhold(text))

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.transaction import TransactionManagementError
 
 NAMESPACE = 0x45564B4C
@@ -27,8 +27,16 @@ def try_lock(name: str) -> Iterator[bool]:
         yield acquired
     finally:
         if acquired:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [NAMESPACE, lock_key(name)])
+            _release(name)
+
+
+def _release(name: str) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [NAMESPACE, lock_key(name)])
+    except (DatabaseError, TransactionManagementError):
+        # The transaction around it has failed, or the server went away: the lock must not outlive this in a kept connection.
+        connection.close()
 
 
 def hold_to_end(name: str) -> None:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from controlplane.core import secretrefs
+from controlplane.core import broker, secretrefs
 from controlplane.core.models import DeliveryState, Notification, NotificationChannel, NotificationDelivery
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,14 @@ def publish(*, kind: str, title: str, body: str = "", link: str = "", dedupe_key
 
 
 def deliver_due(limit: int = 100) -> int:
-    """Sends what is due; a delivery is claimed by moving its next attempt, so two senders never send the same one. Returns how many were sent."""
-    now = timezone.now()
+    """Sends what is due and returns how many were sent. A delivery is claimed first, so that no two senders send it."""
     sent = 0
-    due = NotificationDelivery.objects.filter(state=DeliveryState.PENDING, next_attempt_at__lte=now)
+    due = NotificationDelivery.objects.filter(
+        state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now(), channel__enabled=True
+    )
     for delivery in due.select_related("notification", "channel").order_by("next_attempt_at")[:limit]:
-        retry_at = now + FIRST_RETRY * 2**delivery.attempts
+        # Counted from now: earlier messages of this round may have taken their time.
+        retry_at = timezone.now() + FIRST_RETRY * 2**delivery.attempts
         claimed = NotificationDelivery.objects.filter(
             pk=delivery.pk, attempts=delivery.attempts, state=DeliveryState.PENDING
         ).update(attempts=delivery.attempts + 1, next_attempt_at=retry_at)
@@ -71,6 +73,8 @@ def _send(delivery: NotificationDelivery) -> int:
                 error = "The service did not accept the message."
     except secretrefs.SecretReferenceError as missing:
         error = str(missing)
+    except Exception as failure:  # noqa: BLE001 - one channel's plug-in must not keep the others waiting; its message may hold the address
+        error = f"The channel's plug-in failed: {type(failure).__name__}."
     attempts = delivery.attempts + 1
     values: dict[str, object] = {"state": DeliveryState.SENT, "sent_at": timezone.now(), "error": ""}
     if error:
@@ -82,11 +86,9 @@ def _send(delivery: NotificationDelivery) -> int:
 
 
 def _wake_sender() -> None:
-    from kombu.exceptions import OperationalError
-
     from controlplane.core.tasks import deliver_notifications
 
     try:
         deliver_notifications.apply_async(retry=False)
-    except OperationalError:
+    except broker.UNREACHABLE:
         logger.warning("The broker can't be reached; the sweeper will send the notifications.")

@@ -12,6 +12,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+#: The part of an address before the host, and libpq's keyword form. Other programs' messages may hold them.
+_USER_INFO = re.compile(r"(?<=://)(?:[^\s/@\"'<>]+|[^\s@\"'<>]*:[^\s@\"'<>]*)@")
+_PASSWORD = re.compile(r"(?i)\b(password|passwd|pgpassword)(\s*=\s*)('[^']*'|[^\s\"'&;,]+)")
 
 
 class SecretReferenceError(Exception):
@@ -39,15 +42,17 @@ def resolve(reference: str) -> str:
         value = os.environ.get(name, "").strip()
         if not value:
             raise SecretReferenceError(f"{reference} is not set, or empty, in the environment of this process.")
-        return value
+        return _not_our_own(reference, value)
     path = _secret_path(name)
+    if not path.is_file():
+        raise SecretReferenceError(f"{reference} is not there, or not a file.")
     try:
         value = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretReferenceError(f"{reference} can't be read: {type(error).__name__}.") from error
     if not value:
         raise SecretReferenceError(f"{reference} is empty.")
-    return value
+    return _not_our_own(reference, value)
 
 
 def validate_reference(value: str) -> None:
@@ -56,6 +61,11 @@ def validate_reference(value: str) -> None:
         check(value)
     except SecretReferenceError as error:
         raise ValidationError(str(error)) from error
+
+
+def withhold(text: str) -> str:
+    """``text`` without the credentials of the addresses in it, for whatever comes from a driver or a program."""
+    return _PASSWORD.sub(r"\1\2***", _USER_INFO.sub("***@", text))
 
 
 def fingerprint(value: str) -> str:
@@ -80,7 +90,17 @@ def _check_env_name(name: str) -> None:
 def _secret_path(name: str) -> Path:
     """The file below the secrets directory; symbolic links may not lead out of it."""
     base = Path(settings.EVENKEEL_SECRETS_DIR)
-    path = (base / name).resolve()
+    try:
+        path = (base / name).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that no file can have
+        raise SecretReferenceError("The name behind file: can't be a file's name.") from error
     if not path.is_relative_to(base.resolve()) or path == base.resolve():
         raise SecretReferenceError("A file: reference must stay below the configured secrets directory.")
     return path
+
+
+def _not_our_own(reference: str, value: str) -> str:
+    """The key that signs sessions is never handed out, whatever it is called where the reference leads."""
+    if hmac.compare_digest(value.encode(), settings.SECRET_KEY.encode()):
+        raise SecretReferenceError(f"{reference} leads to Evenkeel's own SECRET_KEY; a reference may not point at it.")
+    return value

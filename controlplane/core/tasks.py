@@ -22,6 +22,7 @@ def run_scheduled(*, schedule: str) -> None:
 def sweep() -> None:
     pulse.beat(pulse.SWEEP)
     jobs.sweep()
+    schedules.catch_up()
     notify.deliver_due()
 
 

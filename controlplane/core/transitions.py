@@ -60,13 +60,15 @@ def transition(
     now = timezone.now()
     model: type[models.Model] = type(obj)
     with transaction.atomic():
+        audit.lock_chain()
         rows = model._default_manager.filter(pk=obj.pk, state=before, version=version).update(
             state=to, version=bump_version(), state_changed_at=now, **changes
         )
         if rows != 1:
             obj.refresh_from_db()
             raise StateChangedMeanwhile(
-                f"This {name} changed meanwhile and is now {_label(obj, obj.state)}. Nothing was changed by you; look at it again."
+                f"This {name} changed meanwhile and is now {_label(obj, obj.state)}. "
+                "Nothing was changed by you; look at it again."
             )
         for field, value in {**changes, "state": to, "version": version + 1, "state_changed_at": now}.items():
             setattr(obj, field, value)
