@@ -1,4 +1,4 @@
 """Job kinds of this app, one line each; imported at start-up."""
 
-from environments.diagnosis import jobs as _diagnosis  # noqa: F401
 from environments.data import jobs as _data  # noqa: F401
+from environments.diagnosis import jobs as _diagnosis  # noqa: F401

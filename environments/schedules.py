@@ -1,4 +1,4 @@
 """Schedules of this app, one line each; imported at start-up."""
 
-from environments.diagnosis import schedules as _diagnosis  # noqa: F401
 from environments.data import schedules as _data  # noqa: F401
+from environments.diagnosis import schedules as _diagnosis  # noqa: F401
