@@ -92,7 +92,7 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
             "WHERE name <> 'lc_messages' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
             [list(SESSION), list(SESSION.values())],
         )
-        taken_at: datetime = cursor.execute("SELECT now() AS now").fetchone().now  # type: ignore[union-attr]
+        moment: Any = cursor.execute("SELECT now() AS now, current_user AS role, current_database() AS database").fetchone()
         namespaces = cursor.execute(queries.NAMESPACES).fetchall()
         chosen = _chosen(namespaces, schemas, profile)
         parameters = {"namespaces": [row.oid for row in chosen]}
@@ -102,7 +102,9 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
             for name, query in wanted.items():
                 cursors[name].execute(query, parameters)  # type: ignore[call-overload]
         rows = {name: one.fetchall() for name, one in cursors.items()}
-    return _build(rows, namespaces=chosen, version=version, database=connection.info.dbname, taken_at=taken_at, profile=profile)
+    return _build(
+        rows, namespaces=chosen, version=version, database=moment.database, role=moment.role, taken_at=moment.now, profile=profile
+    )
 
 
 def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -> list[Any]:
@@ -118,7 +120,7 @@ def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -
 
 
 def _build(
-    rows: dict[str, list[Any]], *, namespaces: list[Any], version: int, database: str, taken_at: datetime, profile: Profile
+    rows: dict[str, list[Any]], *, namespaces: list[Any], version: int, database: str, role: str, taken_at: datetime, profile: Profile
 ) -> Snapshot:
     reading = Reading(rows, version, Access(rows))
     schemas = {}
@@ -134,6 +136,7 @@ def _build(
     return Snapshot(
         server_version=version,
         database=database,
+        role=role,
         taken_at=taken_at.isoformat(timespec="seconds"),
         profile=profile.name,
         dependencies=_dependencies(reading),

@@ -586,6 +586,8 @@ class Snapshot:
     database: str
     taken_at: str
     profile: str = "plain"
+    #: The role that read it; objects that a repair makes will be its own.
+    role: str = ""
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     sequences: Mapping[str, Sequence] = field(default_factory=dict)
