@@ -198,7 +198,7 @@ class ReportKeyAdmin(MakingMixin, ErrorPage):
 
     def make(self, request: HttpRequest, data: dict[str, Any]) -> Done:
         key = services.make_report_key(environment=data["environment"], name=data["name"], actor=person(request))
-        return Done(f"This is the key, shown this once: {key}")
+        return Done(f"A report key for {data['environment']} is made", secret=key)
 
     def cards(self, request: HttpRequest, obj: ReportKey) -> list[Card]:
         facts = [
