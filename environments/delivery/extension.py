@@ -55,7 +55,15 @@ class Gate:
 
 
 class StepFailed(Exception):
-    """The step did not do its work and left nothing half done. The message is for people."""
+    """The step did not do its work. The message is for people.
+
+    ``changed`` says that a part of it is in effect all the same, so that the rollout must be taken back; without it nothing was
+    left half done.
+    """
+
+    def __init__(self, message: str, *, changed: bool = False) -> None:
+        super().__init__(message)
+        self.changed = changed
 
 
 class OutcomeUnknown(Exception):
@@ -116,6 +124,14 @@ def register_step(step: Step) -> None:
 def gates(phase: Phase) -> list[Gate]:
     """The gates of one phase in the order of the page."""
     return sorted((g for g in _gates.values() if g.phase is phase), key=lambda g: (g.order, g.key))
+
+
+def find_gate(key: str) -> Gate | None:
+    return _gates.get(key)
+
+
+def find_step(key: str) -> Step | None:
+    return _steps.get(key)
 
 
 def steps() -> list[Step]:
