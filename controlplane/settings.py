@@ -119,7 +119,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
+    # Who sends does not wait for a broker that is away: the row is there, and the sweeper sends it.
     "max_retries": 1,
+    "interval_start": 0,
 }
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 200

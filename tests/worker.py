@@ -35,19 +35,8 @@ class Worker:
 
     def kill(self) -> None:
         """SIGKILL to all of it, as when the machine goes away."""
-        self._signal(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """An orderly end; what still runs after ten seconds is killed."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, signum: int) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signum)
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
 
 
@@ -92,4 +81,4 @@ def celery_worker(
 
     yield start
     for worker in started:
-        worker.stop()
+        worker.kill()

@@ -318,7 +318,8 @@ def _finish(
         values |= {"progress": 100, "result": result or {}}
     if trace:
         values["log"] = Concat(F("log"), Value(_fit(trace)[-LOG_LIMIT:]), output_field=TextField())
-    connection.close_if_unusable_or_obsolete()  # the handler may have failed because the database went away for a moment
+    if not connection.in_atomic_block:  # the handler may have failed because the database went away for a moment
+        connection.close_if_unusable_or_obsolete()
     with transaction.atomic():
         if not _owned(job.pk, context.attempt).update(**values):
             logger.warning("Job %s had been taken from this worker before it ended; its result is not written.", job.pk)
