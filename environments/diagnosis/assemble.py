@@ -144,7 +144,8 @@ def sequences(rows: Iterable[Row]) -> tuple[Sequence, ...]:
 
 def _uses(row: Row) -> tuple[SequenceUse, ...]:
     return tuple(
-        SequenceUse(table=Name(use["schema"], use["table"]), column=use["column"], base_type=use["type"]) for use in row["uses"] or ()
+        SequenceUse(table=Name(use["schema"], use["table"]), column=use["column"], base_type=use["type"])
+        for use in row["uses"] or ()
     )
 
 
@@ -210,7 +211,9 @@ def roles(rows: Iterable[Row], profile: Profile) -> tuple[Role, ...]:
 
 def extensions(rows: Iterable[Row]) -> tuple[Extension, ...]:
     made = (
-        Extension(name=row["extname"], schema=row["nspname"], version=row["extversion"], default_version=row["default_version"] or "")
+        Extension(
+            name=row["extname"], schema=row["nspname"], version=row["extversion"], default_version=row["default_version"] or ""
+        )
         for row in rows
     )
     return tuple(sorted(made, key=lambda extension: extension.name))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -113,6 +114,8 @@ class CheckContext:
     reference: CheckContext | None = None
     #: For needs_reference: why there is nothing to compare with.
     no_reference: str = "A bare target has no source of truth."
+    #: What several checks need and only one should compute.
+    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scope(self) -> str:

@@ -42,7 +42,9 @@ def _postpone(context: JobContext, environment: Environment) -> None:
     told = False
     while (busy := diagnosis.changing_job(environment)) is not None:
         if time.monotonic() > deadline:
-            raise JobError(f"{busy} was still changing {environment} after {POSTPONE_SECONDS} s. Diagnose again when it has ended.")
+            raise JobError(
+                f"{busy} was still changing {environment} after {POSTPONE_SECONDS} s. Diagnose again when it has ended."
+            )
         if not told:
             context.log(f"Waits for {busy}, which is changing {environment}.")
             told = True

@@ -89,7 +89,9 @@ class Rows:
         except psycopg.errors.LockNotAvailable:
             raise CannotSee("The table is locked by somebody else.", "Diagnose again when the lock is gone.") from None
         except psycopg.errors.QueryCanceled:
-            raise CannotSee("Reading took longer than the time limit.", "Diagnose again at a quieter hour, or on a replica.") from None
+            raise CannotSee(
+                "Reading took longer than the time limit.", "Diagnose again at a quieter hour, or on a replica."
+            ) from None
         except psycopg.errors.InsufficientPrivilege as error:
             message = str(error).splitlines()[0]
             cure = f"ALTER ROLE {user} BYPASSRLS;" if "row-level security" in message else f"GRANT SELECT on it TO {user};"

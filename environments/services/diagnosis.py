@@ -46,8 +46,9 @@ def run_diagnosis(
     actor: audit.Actor = None,
     log: Log | None = None,
     progress: engine.Progress | None = None,
+    results: list[CheckResult] | None = None,
 ) -> DiagnosisRun:
-    """Looks, judges, and brings the findings up to date; returns the ended run.
+    """Looks, judges, and brings the findings up to date; returns the ended run. The verdicts are appended to ``results``.
 
     An unreachable database is a finding, not an error. Raises :class:`Conflict` when a diagnosis of the environment is running.
     """
@@ -60,14 +61,16 @@ def run_diagnosis(
         say(f"Looking at {environment}.")
         try:
             checked = context.of_environment(environment)
-            results = engine.evaluate(checked, progress=progress)
-            record(run=run, results=results, actor=actor)
+            verdicts = engine.evaluate(checked, progress=progress)
+            record(run=run, results=verdicts, actor=actor)
         except BaseException as error:
             DiagnosisRun.objects.filter(pk=run.pk, state=DiagnosisRun.State.RUNNING).update(
                 state=DiagnosisRun.State.FAILED, finished_at=timezone.now(), error=f"{type(error).__name__}: {error}"
             )
             raise
     say(summary(run))
+    if results is not None:
+        results += verdicts
     return run
 
 
@@ -126,6 +129,12 @@ def latest_run(environment: Environment) -> DiagnosisRun | None:
     """The newest run that came to an end with verdicts; None when there is none."""
     ended = [DiagnosisRun.State.COMPLETE, DiagnosisRun.State.PARTIAL]
     return environment.diagnosis_runs.filter(state__in=ended).order_by("-id").first()
+
+
+def acknowledged(environment: Environment) -> dict[str, str]:
+    """Fingerprint -> until when, of the findings that are acknowledged now."""
+    rows = environment.findings.filter(state=Finding.State.ACKNOWLEDGED, acknowledged_until__gt=timezone.now())
+    return {finding.fingerprint: finding.acknowledged_until.isoformat() for finding in rows if finding.acknowledged_until}
 
 
 def blocking_findings(environment: Environment) -> QuerySet[Finding]:
@@ -242,7 +251,9 @@ def _notify(run: DiagnosisRun, made: Sequence[Step], known: dict[str, Finding]) 
 def _close_leftovers(environment: Environment) -> None:
     """Runs whose worker died; only the holder of the lock may say so."""
     environment.diagnosis_runs.filter(state=DiagnosisRun.State.RUNNING).update(
-        state=DiagnosisRun.State.FAILED, finished_at=timezone.now(), error="The worker was interrupted; nothing of this run was kept."
+        state=DiagnosisRun.State.FAILED,
+        finished_at=timezone.now(),
+        error="The worker was interrupted; nothing of this run was kept.",
     )
 
 

@@ -1,3 +1,3 @@
 """One file an area; importing this package registers them all."""
 
-from environments.diagnosis.checks import index, schema  # noqa: F401
+from environments.diagnosis.checks import cross, env, index, naming, schema  # noqa: F401

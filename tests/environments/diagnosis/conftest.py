@@ -57,3 +57,38 @@ def make_role(postgres_server: Any) -> Iterator[Callable[..., str]]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def make_application(db: Any, target_reference: Callable[[str], str]) -> Callable[..., Any]:
+    """``make_application({"staging": url, "production": url})`` -> the application "shop"; the last environment is the source of truth."""
+    from environments.models import Application, Environment, ManagedDatabase
+
+    def make(urls: dict[str, str], *, parity_tables: list[str] | None = None) -> Application:
+        application = Application.objects.create(slug="shop", name="Shop")
+        for order, (name, url) in enumerate(urls.items()):
+            tier = name if name in ("staging", "production", "development") else "development"
+            environment = Environment.objects.create(
+                application=application,
+                name=name,
+                tier=tier,
+                order=order,
+                data_class="personal" if tier == "production" else "masked",
+                is_source_of_truth=order == len(urls) - 1,
+                protected=tier == "production",
+                required_approvals=int(tier == "production"),
+            )
+            if url:
+                ManagedDatabase.objects.create(
+                    environment=environment, name="main", dsn_ref=target_reference(url), parity_tables=parity_tables or []
+                )
+        return application
+
+    return make
+
+
+@pytest.fixture
+def time_machine_at() -> Callable[[Any], Any]:
+    import time_machine
+
+    return lambda moment: time_machine.travel(moment, tick=True)
