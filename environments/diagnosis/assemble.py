@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from environments.catalog.names import quote
 from environments.catalog.profiles import Profile
 from environments.diagnosis.facts import (
     Activity,
@@ -32,7 +33,6 @@ from environments.diagnosis.facts import (
     Table,
     TableStatistics,
     Trigger,
-    quote,
 )
 
 Row = dict[str, Any]
@@ -70,18 +70,22 @@ def _table(row: Row, columns: tuple[Column, ...], statistics: TableStatistics | 
         row_security=row["relrowsecurity"], row_security_forced=row["relforcerowsecurity"], rows=row["reltuples"],
         pages=row["relpages"], options=tuple(row["options"]), is_partition=row["relispartition"],
         parent=Name(row["parent_schema"], row["parent_name"]) if row["parent_name"] else None, from_extension=row["extension"],
-        may_select=row["may_select"], rows_hidden=row["rows_hidden"], xid_age=row["xid_age"], columns=columns, statistics=statistics,
+        may_select=row["may_select"], rows_hidden=row["rows_hidden"], xid_age=row["xid_age"], columns=columns,
+        statistics=statistics,
     )  # fmt: skip
 
 
 def _column(row: Row, statistics: Row | None) -> Column:
     return Column(
-        name=row["attname"], type=row["type"], base_type=row["base_type"], not_null=row["attnotnull"], default=row["default"] or "",
+        name=row["attname"], type=row["type"], base_type=row["base_type"], not_null=row["attnotnull"],
+        default=row["default"] or "",
         identity=row["attidentity"], generated=row["generated"],
-        statistics=statistics and ColumnStatistics(
-            null_fraction=statistics["null_frac"], n_distinct=statistics["n_distinct"], average_width=statistics["avg_width"]
-        ),
+        statistics=_column_statistics(statistics) if statistics is not None else None,
     )  # fmt: skip
+
+
+def _column_statistics(row: Row) -> ColumnStatistics:
+    return ColumnStatistics(null_fraction=row["null_frac"], n_distinct=row["n_distinct"], average_width=row["avg_width"])
 
 
 def _table_statistics(row: Row) -> TableStatistics:
@@ -95,8 +99,10 @@ def _table_statistics(row: Row) -> TableStatistics:
 def indexes(rows: Iterable[Row], names: Names) -> tuple[Index, ...]:
     made = (
         Index(
-            name=row["relname"], table=names[row["table_oid"]], method=row["amname"], keys=tuple(row["keys"][: row["indnkeyatts"]]),
-            included=tuple(row["keys"][row["indnkeyatts"] :]), expressions=row["expressions"] or "", predicate=row["predicate"] or "",
+            name=row["relname"], table=names[row["table_oid"]], method=row["amname"],
+            keys=tuple(row["keys"][: row["indnkeyatts"]]),
+            included=tuple(row["keys"][row["indnkeyatts"] :]), expressions=row["expressions"] or "",
+            predicate=row["predicate"] or "",
             semantics=tuple(row["semantics"]), unique=row["indisunique"], nulls_not_distinct=row["nulls_not_distinct"],
             primary=row["indisprimary"], valid=row["valid"], being_built=row["being_built"], may_be_built=row["may_be_built"],
             constraint=row["constraint"] or "", of_parent=row["of_parent"], is_replica_identity=row["indisreplident"],
@@ -111,7 +117,8 @@ def foreign_keys(rows: Iterable[Row], names: Names) -> tuple[ForeignKey, ...]:
     made = (
         ForeignKey(
             name=row["conname"], table=names[row["table_oid"]], columns=tuple(row["columns"]), types=tuple(row["types"]),
-            referenced=Name(row["referenced_schema"], row["referenced_name"]), referenced_columns=tuple(row["referenced_columns"]),
+            referenced=Name(row["referenced_schema"], row["referenced_name"]),
+            referenced_columns=tuple(row["referenced_columns"]),
             referenced_types=tuple(row["referenced_types"]), validated=row["convalidated"], enforced=row["enforced"],
             match=row["confmatchtype"], on_delete=row["confdeltype"], inherited=row["inherited"],
         )
@@ -134,7 +141,8 @@ def check_constraints(rows: Iterable[Row], names: Names) -> tuple[CheckConstrain
 def sequences(rows: Iterable[Row]) -> tuple[Sequence, ...]:
     made = (
         Sequence(
-            name=Name(row["nspname"], row["relname"]), increment=row["seqincrement"], minimum=row["seqmin"], maximum=row["seqmax"],
+            name=Name(row["nspname"], row["relname"]), increment=row["seqincrement"], minimum=row["seqmin"],
+            maximum=row["seqmax"],
             start=row["seqstart"], cycles=row["seqcycle"], last_value=row["last_value"], uses=_uses(row),
         )
         for row in rows if row["readable"]

@@ -107,7 +107,7 @@ class DatabaseView:
 
 @dataclass
 class CheckContext:
-    """One environment in one run; ``environment`` is None for a bare target. ``reference`` is the source of truth, looked at too."""
+    """One environment in one run; ``environment`` is None for a bare target. ``reference`` is the source of truth."""
 
     environment: Environment | None
     databases: list[DatabaseView]

@@ -10,8 +10,9 @@ import psycopg
 from psycopg import sql
 
 from environments import targets
+from environments.catalog.names import quote
 from environments.diagnosis.context import CheckContext, DatabaseView
-from environments.diagnosis.facts import OF_TABLES, DatabaseFacts, Group, Name, Table, quote
+from environments.diagnosis.facts import OF_TABLES, DatabaseFacts, Group, Name, Table
 from environments.diagnosis.registry import CheckResult, Verdict, check
 
 Judge = Callable[[DatabaseFacts], Iterable[CheckResult]]
@@ -29,7 +30,7 @@ def unseen(object_name: str, reason: str, cure: str, *, expected: bool = False) 
     return CheckResult(object=object_name, verdict=Verdict.NOT_EVALUATED, reason=reason, cure=cure, expected=expected)
 
 
-def database_check(id: str, *, needs: Iterable[Group], **texts: str) -> Callable[[Judge], Judge]:
+def database_check(id: str, *, needs: Iterable[Group], **texts: Any) -> Callable[[Judge], Judge]:
     """Registers a pure function over the facts of one database; ``texts`` as in :func:`registry.check`.
 
     Objects in its results are names within the database. What of the groups in ``needs`` could not be seen becomes a
@@ -115,7 +116,7 @@ class Rows:
         return None
 
 
-def probe(id: str, *, needs: Iterable[Group] = OF_TABLES, **texts: str) -> Callable[[Probe], Probe]:
+def probe(id: str, *, needs: Iterable[Group] = OF_TABLES, **texts: Any) -> Callable[[Probe], Probe]:
     """Registers a function that reads rows of one database; like :func:`database_check` otherwise."""
     groups = frozenset(needs)
 

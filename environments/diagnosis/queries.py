@@ -32,7 +32,8 @@ TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, r.rolname AS owner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
        c.reltuples, c.relpages, coalesce(c.reloptions, '{}') AS options, c.relispartition,
        pn.nspname AS parent_schema, pc.relname AS parent_name,
-       EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e') AS extension,
+       EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
+       AND e.deptype = 'e') AS extension,
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS may_select,
        row_security_active(c.oid) AS rows_hidden,
        CASE WHEN c.relfrozenxid <> '0'::xid THEN age(c.relfrozenxid) ELSE 0 END AS xid_age
@@ -60,23 +61,28 @@ SELECT i.indrelid AS table_oid, c.relname, m.amname, i.indisunique, i.indisprima
        i.indisreplident, coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false) AS nulls_not_distinct,
        i.indnkeyatts, c.relpages, coalesce(s.idx_scan, 0) AS scans,
        ARRAY(SELECT coalesce(a.attname, '') FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, n)
-             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0 ORDER BY n)::text[] AS keys,
+             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
+             ORDER BY n)::text[] AS keys,
        ARRAY(SELECT concat_ws('/', oc.opcname, (i.indcollation::oid[])[n - 1], (i.indoption::int2[])[n - 1])
-             FROM unnest(i.indclass::oid[]) WITH ORDINALITY o(oid, n) JOIN pg_opclass oc ON oc.oid = o.oid ORDER BY n) AS semantics,
+             FROM unnest(i.indclass::oid[]) WITH ORDINALITY o(oid, n) JOIN pg_opclass oc ON oc.oid = o.oid
+             ORDER BY n) AS semantics,
        pg_get_expr(i.indexprs, i.indrelid) AS expressions, pg_get_expr(i.indpred, i.indrelid) AS predicate,
-       (SELECT conname FROM pg_constraint x WHERE x.conindid = i.indexrelid AND x.contype IN ('p', 'u', 'x') LIMIT 1) AS constraint,
+       (SELECT conname FROM pg_constraint x WHERE x.conindid = i.indexrelid AND x.contype IN ('p', 'u',
+       'x') LIMIT 1) AS constraint,
        c.relispartition AS of_parent,
        EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid) AS being_built,
        EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock'
                AND l.pid <> pg_backend_pid()) AS may_be_built,
-       EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = i.indexrelid AND e.deptype = 'e') AS extension
+       EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = i.indexrelid
+       AND e.deptype = 'e') AS extension
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid
 WHERE c.relnamespace = ANY(%(schemas)s) AND i.indrelid <> ALL(%(locked)s) AND i.indexrelid <> ALL(%(locked)s)
 """
 
 CONSTRAINTS = """
-SELECT k.conrelid AS table_oid, k.conname, k.contype, k.convalidated, k.confmatchtype, k.confdeltype, k.conparentid <> 0 AS inherited,
+SELECT k.conrelid AS table_oid, k.conname, k.contype, k.convalidated, k.confmatchtype, k.confdeltype,
+       k.conparentid <> 0 AS inherited,
        coalesce((to_jsonb(k) ->> 'conenforced')::bool, true) AS enforced,
        fn.nspname AS referenced_schema, fc.relname AS referenced_name,
        ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
@@ -99,7 +105,8 @@ SELECT n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.s
        has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(c.oid, 'SELECT,USAGE') AS readable,
        CASE WHEN has_sequence_privilege(c.oid, 'SELECT,USAGE') AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
             THEN pg_sequence_last_value(c.oid::regclass) END AS last_value,
-       (SELECT jsonb_agg(DISTINCT jsonb_build_object('schema', un.nspname, 'table', uc.relname, 'column', ua.attname, 'type', ut.typname))
+       (SELECT jsonb_agg(DISTINCT jsonb_build_object('schema', un.nspname, 'table', uc.relname, 'column', ua.attname, 'type',
+       ut.typname))
         FROM (SELECT d.refobjid AS table_oid, d.refobjsubid AS attnum FROM pg_depend d
               WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
                 AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
@@ -107,7 +114,8 @@ SELECT n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.s
               SELECT f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
               WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid) u
         JOIN pg_class uc ON uc.oid = u.table_oid JOIN pg_namespace un ON un.oid = uc.relnamespace
-        JOIN pg_attribute ua ON ua.attrelid = u.table_oid AND ua.attnum = u.attnum JOIN pg_type ut ON ut.oid = ua.atttypid) AS uses
+        JOIN pg_attribute ua ON ua.attrelid = u.table_oid AND ua.attnum = u.attnum
+        JOIN pg_type ut ON ut.oid = ua.atttypid) AS uses
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relnamespace = ANY(%(schemas)s) AND c.oid <> ALL(%(locked)s)
   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
@@ -127,7 +135,8 @@ WHERE p.pronamespace = ANY(%(schemas)s) AND p.prokind IN ('f', 'p')
 
 POLICIES = """
 SELECT o.polrelid AS table_oid, o.polname, o.polcmd, o.polpermissive,
-       ARRAY(SELECT CASE WHEN u = 0 THEN 'PUBLIC' ELSE r.rolname END FROM unnest(o.polroles) u LEFT JOIN pg_roles r ON r.oid = u)::text[] AS roles,
+       ARRAY(SELECT CASE WHEN u = 0 THEN 'PUBLIC' ELSE r.rolname END FROM unnest(o.polroles) u LEFT
+       JOIN pg_roles r ON r.oid = u)::text[] AS roles,
        pg_get_expr(o.polqual, o.polrelid) AS using, pg_get_expr(o.polwithcheck, o.polrelid) AS check
 FROM pg_policy o JOIN pg_class c ON c.oid = o.polrelid
 WHERE c.relnamespace = ANY(%(schemas)s) AND c.oid <> ALL(%(locked)s)
@@ -148,9 +157,11 @@ UNION ALL
 SELECT 'schema', n.nspname, '', x.privilege_type FROM pg_namespace n, aclexplode(n.nspacl) x
 WHERE x.grantee = 0 AND x.privilege_type = 'CREATE' AND n.oid = ANY(%(schemas)s)
 UNION ALL
-SELECT 'default', coalesce(n.nspname, ''), r.rolname || ':' || CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences'
+SELECT 'default', coalesce(n.nspname, ''), r.rolname || ':' || CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S'
+       THEN 'sequences'
          WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types' ELSE 'schemas' END, x.privilege_type
-FROM pg_default_acl a JOIN pg_roles r ON r.oid = a.defaclrole LEFT JOIN pg_namespace n ON n.oid = a.defaclnamespace, aclexplode(a.defaclacl) x
+FROM pg_default_acl a JOIN pg_roles r ON r.oid = a.defaclrole LEFT JOIN pg_namespace n ON n.oid = a.defaclnamespace,
+       aclexplode(a.defaclacl) x
 WHERE x.grantee = 0 AND a.defaclobjtype IN ('r', 'S')
 """
 
@@ -186,7 +197,8 @@ SELECT CASE WHEN has_database_privilege(current_database(), 'CONNECT') OR pg_has
 """
 
 TABLE_STATISTICS = """
-SELECT s.relid AS table_oid, s.n_live_tup, s.n_dead_tup, s.n_mod_since_analyze, greatest(s.last_analyze, s.last_autoanalyze) AS analyzed_at,
+SELECT s.relid AS table_oid, s.n_live_tup, s.n_dead_tup, s.n_mod_since_analyze, greatest(s.last_analyze,
+       s.last_autoanalyze) AS analyzed_at,
        greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed_at, s.seq_scan, s.seq_tup_read, coalesce(s.idx_scan, 0) AS idx_scan
 FROM pg_stat_all_tables s JOIN pg_class c ON c.oid = s.relid
 WHERE c.relnamespace = ANY(%(schemas)s) AND c.oid <> ALL(%(locked)s)
@@ -200,8 +212,10 @@ WHERE NOT inherited AND schemaname = ANY(%(names)s)
 
 ACTIVITY = """
 SELECT a.pid, coalesce(a.usename, '') AS user, a.state, extract(epoch FROM clock_timestamp() - a.state_change)::float AS in_state,
-       extract(epoch FROM clock_timestamp() - a.query_start)::float AS in_query, CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) ELSE '{}' END AS blocked_by,
-       s.ssl, a.client_addr IS NULL OR a.client_addr <<= '127.0.0.0/8' OR a.client_addr = '::1' AS local, a.pid = pg_backend_pid() AS own
+       extract(epoch FROM clock_timestamp() - a.query_start)::float AS in_query, CASE WHEN a.wait_event_type = 'Lock'
+       THEN pg_blocking_pids(a.pid) ELSE '{}' END AS blocked_by,
+       s.ssl, a.client_addr IS NULL OR a.client_addr <<= '127.0.0.0/8' OR a.client_addr = '::1' AS local,
+       a.pid = pg_backend_pid() AS own
 FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid)
 WHERE a.datname = current_database() AND a.backend_type = 'client backend'
 """

@@ -41,7 +41,7 @@ class CheckResult:
     undo_sql: str = ""
     reason: str = ""
     cure: str = ""
-    #: How bad it is in the check's own unit (percent, rows, seconds), for the trend: more is worse. None where there is no measure.
+    #: How bad it is in the check's own unit (percent, rows, seconds): more is worse. None where there is no measure.
     value: float | None = None
     #: NOT_EVALUATED only: a property of the installation (an extension that is not there), not a failure of this run.
     expected: bool = False

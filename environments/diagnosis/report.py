@@ -26,8 +26,8 @@ def ordered(results: Iterable[CheckResult]) -> list[CheckResult]:
 
 
 def as_json(results: Iterable[CheckResult], *, scope: str, acknowledged: Acknowledged | None = None) -> dict[str, Any]:
-    """``{"verdicts": [{"check", "verdict", "object", "severity", "title", "evidence", "fix_sql", "undo_sql", "id", "reason", "cure",
-    "value", "acknowledged_until"}]}``; severity is "" for what did not fail."""
+    """``{"verdicts": [{"check", "verdict", "object", "severity", "title", "evidence", "fix_sql", "undo_sql", "id", "reason",
+    "cure", "value", "acknowledged_until"}]}``; severity is "" for what did not fail."""
     return {"verdicts": [_verdict(result, scope, acknowledged or {}) for result in ordered(results)]}
 
 

@@ -297,12 +297,8 @@ class _Value:
             if not ADDRESS_KEY.search(key.upper()):
                 return False
             host = re.sub(r":\d+\Z", "", self.text.lower())
-        return (
-            host in LOCAL_HOSTS
-            or host.endswith(".localhost")
-            or host.startswith("127.")
-            or (bool(self.url) and host == "0.0.0.0")
-        )  # noqa: S104 - compared with, not bound to
+        everywhere = bool(self.url) and host == "0.0.0.0"  # noqa: S104 - compared with, not bound to
+        return host in LOCAL_HOSTS or host.endswith(".localhost") or host.startswith("127.") or everywhere
 
     @property
     def leads_to_data(self) -> bool:
@@ -394,7 +390,7 @@ def _token_role(text: str) -> str:
 
 
 def _address_fact(environment: Environment, database: ManagedDatabase) -> AddressFact:
-    names = {"environment": environment.name, "database": database.name, "reference": database.dsn_ref}
+    names: dict[str, Any] = {"environment": environment.name, "database": database.name, "reference": database.dsn_ref}
     try:
         value = _Value(secretrefs.resolve(database.dsn_ref))
     except secretrefs.SecretReferenceError as error:

@@ -7,9 +7,9 @@ from typing import Any
 
 from psycopg import sql
 
-from environments.catalog.names import split
+from environments.catalog.names import quote, split
 from environments.diagnosis.context import CheckContext, DatabaseView
-from environments.diagnosis.facts import DatabaseFacts, Name, Table, quote
+from environments.diagnosis.facts import DatabaseFacts, Name, Table
 from environments.diagnosis.judge import CannotSee, Rows, inside, relation, unseen
 from environments.diagnosis.registry import CheckResult, check
 
@@ -23,12 +23,12 @@ SHOWN_TYPES = frozenset({"int2", "int4", "int8", "uuid", "date", "bool", "oid", 
 @check(
     "cross.row_disparity",
     title="Rows differ from the source of truth",
-    why="What was tested against other rows was not tested: the reference data of an environment decides how the application behaves.",
+    why="What was tested against other rows was not tested: reference data decides how an application behaves.",
     needs_reference=True,
     threshold="A table that the blueprint names lacks rows of the source of truth, or has others, by primary key.",
     fix="Run the sync plan from the source of truth (backup and schema check first).",
     undo="Restore the backup that the sync took.",
-    traps="Row security hides rows without an error: then nothing is counted. Only keys are compared here, parity compares contents.",
+    traps="Row security hides rows without an error: then nothing is counted. Only keys are compared; parity compares contents.",
 )
 def row_disparity(context: CheckContext) -> Iterator[CheckResult]:
     for view in context.databases:
@@ -99,7 +99,8 @@ def _differences(here: Rows, there: Rows, name: Name, table: Table, source: str)
     parts = [f"{evidence[word]} {word}" for word in ("missing", "extra") if evidence[word]]
     if parts:
         yield CheckResult(
-            object=str(name), severity="medium", title=f"{name}: {' and '.join(parts)} beside {source} ({own_rows} of {their_rows} rows)",
+            object=str(name), severity="medium",
+            title=f"{name}: {' and '.join(parts)} beside {source} ({own_rows} of {their_rows} rows)",
             evidence=evidence, value=float(evidence["missing"] + evidence["extra"]),
         )  # fmt: skip
 
@@ -151,5 +152,6 @@ def same_database(context: CheckContext) -> Iterator[CheckResult]:
                 yield CheckResult(
                     object=view.name, severity="critical",
                     title=f"{view.name} is the same database as {other.name} of {reference.scope if reference else ''}",
-                    evidence={"reference": view.dsn_ref, "other_reference": other.dsn_ref, "database": quote(view.facts.session.database)},
+                    evidence={"reference": view.dsn_ref, "other_reference": other.dsn_ref,
+                    "database": quote(view.facts.session.database)},
                 )  # fmt: skip

@@ -211,8 +211,8 @@ def _owners(facts: Contract) -> dict[str, tuple[str, str]]:
 
 
 def _external(environment: Environment) -> set[str]:
-    rows = [*environment.components.all(), *environment.databases.all()]
-    return {str(value) for row in rows for value in row.external_ids.values() if len(str(value)) >= 5}
+    ids = [row.external_ids for row in environment.components.all()] + [row.external_ids for row in environment.databases.all()]
+    return {str(value) for named in ids for value in named.values() if len(str(value)) >= 5}
 
 
 def _leads_elsewhere(
@@ -284,7 +284,8 @@ def public_secret(context: CheckContext) -> Iterator[CheckResult]:
     yield from facts.unread()
     secrets = {
         fact.fingerprint: fact.key for component, fact in facts.facts()
-        if not fact.public and (((rule := facts.rule_for(component, fact.key)) is not None and rule.secret) or fact.secret_by_name)
+        if not fact.public and (((rule := facts.rule_for(component,
+        fact.key)) is not None and rule.secret) or fact.secret_by_name)
     }  # fmt: skip
     for component, fact in facts.facts():
         if not fact.public:
@@ -380,7 +381,7 @@ def debug(context: CheckContext) -> Iterator[CheckResult]:
 @check(
     "env.pooler_for_migrations",
     title="Migrations through a transaction pooler",
-    why="A transaction pooler gives each transaction another session: locks, SET and prepared statements of a migration get lost.",
+    why="A transaction pooler gives each transaction another session: locks and settings of a migration get lost.",
     threshold="A variable for direct or migration connections names port 6543 or a -pooler host.",
     fix="Use the provider's direct connection (port 5432, host without -pooler) for migrations.",
 )
@@ -407,6 +408,7 @@ def unreachable_database(context: CheckContext) -> Iterator[CheckResult]:
         if view.unreachable:
             production = context.environment is not None and context.environment.tier == Tier.PRODUCTION
             yield CheckResult(
-                object=view.name, severity="critical" if production else "high", title=f"The database {view.name} can't be reached",
+                object=view.name, severity="critical" if production else "high",
+                title=f"The database {view.name} can't be reached",
                 evidence={"reference": view.dsn_ref, "reason": view.unreachable},
             )  # fmt: skip

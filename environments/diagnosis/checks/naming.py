@@ -34,7 +34,8 @@ def unclear_name(context: CheckContext) -> Iterator[CheckResult]:
         problem = naming.unclear(environment.name, names, tiers)
         if problem is not None:
             yield CheckResult(
-                object=f"{thing}: {key}", severity=SEVERITY[problem.kind], title=f"The {key} of {thing} is unclear: {problem.why}"[:250],
+                object=f"{thing}: {key}", severity=SEVERITY[problem.kind],
+                title=f"The {key} of {thing} is unclear: {problem.why}"[:250],
                 evidence={"names": names, "problem": problem.kind, "why": problem.why},
             )  # fmt: skip
 

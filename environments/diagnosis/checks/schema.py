@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from environments.catalog.names import default_name
-from environments.diagnosis.facts import DatabaseFacts, Group, quote
+from environments.catalog.names import default_name, quote
+from environments.diagnosis.facts import DatabaseFacts, Group
 from environments.diagnosis.judge import database_check
 from environments.diagnosis.registry import CheckResult
 
@@ -41,9 +41,9 @@ def no_primary_key(facts: DatabaseFacts) -> Iterator[CheckResult]:
         if candidate is not None and not candidate.constraint and not candidate.included:
             evidence["unique_key_to_use"] = candidate.definition
         if not table.is_partition and table.kind == "r":
-            column = "row_id" if taken else "id"
-            fix = f"ALTER TABLE {table.name.sql} ADD COLUMN {column} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;"
-            undo = f"ALTER TABLE {table.name.sql} DROP COLUMN {column};"
+            added = "row_id" if taken else "id"
+            fix = f"ALTER TABLE {table.name.sql} ADD COLUMN {added} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;"
+            undo = f"ALTER TABLE {table.name.sql} DROP COLUMN {added};"
         if candidate is not None:
             keys = ", ".join(quote(key) for key in candidate.keys)
             name = quote(default_name(table.name.name, "", "pkey"))

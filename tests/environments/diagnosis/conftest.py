@@ -39,7 +39,7 @@ def failures(evaluate: Callable[..., list[CheckResult]]) -> Callable[..., dict[s
 
 @pytest.fixture
 def make_role(postgres_server: Any) -> Iterator[Callable[..., str]]:
-    """``make_role(url, "pg_monitor")`` -> URL of the same database for a new login role with these memberships; dropped at the end."""
+    """``make_role(url, "pg_monitor")`` -> URL of the same database for a new login role with these memberships."""
     made: list[tuple[str, str]] = []
 
     def make(url: str, *memberships: str) -> str:
@@ -61,7 +61,7 @@ def make_role(postgres_server: Any) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def make_application(db: Any, target_reference: Callable[[str], str]) -> Callable[..., Any]:
-    """``make_application({"staging": url, "production": url})`` -> the application "shop"; the last environment is the source of truth."""
+    """``make_application({"staging": url, "production": url})`` -> application "shop"; the last one is the source of truth."""
     from environments.models import Application, Environment, ManagedDatabase
 
     def make(urls: dict[str, str], *, parity_tables: list[str] | None = None) -> Application:

@@ -21,7 +21,7 @@ def write_variables(settings: Any) -> Callable[[str, str], str]:
 
 @pytest.fixture
 def shop(db: Any, write_variables: Callable[[str, str], str]) -> Callable[..., Any]:
-    """``shop(staging="A=b", production="A=c", rules=[{"key": "A"}])`` -> the application; each environment has the component web."""
+    """``shop(staging="A=b", production="A=c", rules=[{"key": "A"}])`` -> the application; its one component is web."""
     from environments.models import Application, Component, Environment, VariableRule
 
     def make(*, staging: str | None, production: str | None, rules: list[dict[str, Any]] | None = None) -> Application:

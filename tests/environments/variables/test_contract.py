@@ -17,7 +17,8 @@ PER_ENVIRONMENT = {"staging": "staging", "production": "production"}
 def test_a_clean_contract_has_no_failure_and_says_ok(shop, failed):
     rules = [{"key": "DATABASE_URL", "kind": "postgres", "require_tls": True, "per_environment": PER_ENVIRONMENT}]
     application = shop(
-        staging=f"DATABASE_URL={STAGING_DSN}\nSESSION_SECRET={SECRET}a", production=f"DATABASE_URL={PRODUCTION_DSN}\nSESSION_SECRET={SECRET}b",
+        staging=f"DATABASE_URL={STAGING_DSN}\nSESSION_SECRET={SECRET}a",
+        production=f"DATABASE_URL={PRODUCTION_DSN}\nSESSION_SECRET={SECRET}b",
         rules=rules,
     )  # fmt: skip
     for name in ("staging", "production"):
@@ -119,7 +120,8 @@ def test_a_secret_under_another_name_is_the_same_secret(shop, failed):
 
 @pytest.mark.parametrize(
     "line",
-    ["NEXT_PUBLIC_STRIPE=sk_live_0123456789abcdef", "NEXT_PUBLIC_SERVICE_ROLE_KEY=whatever", "VITE_DB=postgresql://u:p@db.x.io/shop?sslmode=require",
+    ["NEXT_PUBLIC_STRIPE=sk_live_0123456789abcdef", "NEXT_PUBLIC_SERVICE_ROLE_KEY=whatever",
+    "VITE_DB=postgresql://u:p@db.x.io/shop?sslmode=require",
      "NEXT_PUBLIC_KEY=eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2ln",
      f"NEXT_PUBLIC_X={SECRET}\nJWT_SECRET={SECRET}"],
 )  # fmt: skip
@@ -130,7 +132,8 @@ def test_a_secret_in_a_public_variable_is_critical(shop, failed, line):
 
 @pytest.mark.parametrize(
     "line",
-    ["NEXT_PUBLIC_STRIPE=pk_live_0123456789abcdef", "NEXT_PUBLIC_SUPABASE_ANON_KEY=eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2ln",
+    ["NEXT_PUBLIC_STRIPE=pk_live_0123456789abcdef",
+    "NEXT_PUBLIC_SUPABASE_ANON_KEY=eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2ln",
      "NEXT_PUBLIC_SUPABASE_KEY=sb_publishable_abc123", "NEXT_PUBLIC_API=https://api.example.com"],
 )  # fmt: skip
 def test_publishable_keys_are_meant_to_be_public(shop, failed, line):
@@ -145,7 +148,8 @@ def test_debugging_is_found_where_it_is_on(shop, failed):
 
 def test_values_of_the_wrong_kind_are_found(shop, failed):
     rules = [
-        {"key": "WORKERS", "kind": "number"}, {"key": "REGION", "allowed": ["fra1", "arn1"]}, {"key": "DATABASE_URL", "kind": "postgres"},
+        {"key": "WORKERS", "kind": "number"}, {"key": "REGION", "allowed": ["fra1", "arn1"]}, {"key": "DATABASE_URL",
+        "kind": "postgres"},
         {"key": "FLAG", "kind": "boolean"}, {"key": "SITE", "kind": "url"},
     ]  # fmt: skip
     wrong = "WORKERS=many\nREGION=mars\nDATABASE_URL=mysql://u:p@db.x.io/y\nFLAG=perhaps\nSITE=example"
@@ -161,7 +165,8 @@ def test_values_of_the_wrong_kind_are_found(shop, failed):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("A=1\nthis is nothing", "line 2: this is not KEY=value"), ('A=1\nB="never closed', "line 2: the quote of B is never closed"),
+    [("A=1\nthis is nothing", "line 2: this is not KEY=value"),
+    ('A=1\nB="never closed', "line 2: the quote of B is never closed"),
      ("A=1\nA=2", "line 2: A is there twice"), ("", "is empty")],
 )  # fmt: skip
 def test_a_broken_file_is_not_evaluated_with_its_line_and_without_its_values(shop, text, says):
