@@ -29,8 +29,9 @@ class Phase(StrEnum):
 class GateReport:
     """What a gate says.
 
-    ``evidence`` is for people: a list of ``{"label": str, "value": str}``, ``{"heading": str, "columns": [...], "rows": [[...]]}``
-    or ``{"heading": str, "sql": str}``. ``facts`` goes into the digest that approvals are bound to: it may hold only what must
+    ``evidence`` is for people: a list of ``{"label": str, "value": str}``,
+    ``{"heading": str, "columns": [...], "rows": [[...]]}`` or ``{"heading": str, "sql": str}``.
+    ``facts`` goes into the digest that approvals are bound to: it may hold only what must
     not change between approval and execution (checksums, names, ids), never times or counters.
     ``measured_at`` is when the evidence was gathered; it is valid for ``valid_seconds`` from then.
     """

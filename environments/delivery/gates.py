@@ -114,9 +114,7 @@ def env_contract(promotion: Promotion) -> GateReport:
     rows = [
         [r.object, r.severity, r.title or r.reason, r.cure] for r in results if r.verdict in (Verdict.FAIL, Verdict.NOT_EVALUATED)
     ]
-    evidence: list[dict[str, Any]] = [
-        {"label": f"Variables of {name}", "value": ", ".join(keys) or "none"} for name, keys in names.items()
-    ]
+    evidence: list[dict[str, Any]] = [{"label": f"Variables of {name}", "value": _listed(keys)} for name, keys in names.items()]
     if rows:
         evidence.append({"heading": "Rules that do not hold", "columns": ["object", "severity", "what", "cure"], "rows": rows})
     facts = {"variables": names, "broken": sorted(f"{r.object}: {r.title}" for r in broken)}
@@ -131,7 +129,7 @@ def env_contract(promotion: Promotion) -> GateReport:
             f"{unseen[0].object} could not be judged: {unseen[0].reason} {unseen[0].cure}".strip(),
         )
     else:
-        count = sum(len(keys) for keys in names.values())
+        count = sum(len(keys or ()) for keys in names.values())
         outcome, summary = GateOutcome.PASS, f"Every rule holds for the variables of {promotion.target} ({count} looked at)."
     return GateReport(outcome=outcome, summary=summary, evidence=evidence, facts=facts, valid_seconds=DAY)
 
@@ -259,6 +257,10 @@ def _until(finding: Finding) -> str:
 
 def _count(findings: list[Finding]) -> str:
     return f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+
+
+def _listed(keys: list[str] | None) -> str:
+    return "could not be read" if keys is None else ", ".join(keys) or "none"
 
 
 def _size(size: int) -> str:

@@ -60,12 +60,17 @@ def required_approvals(promotion: Promotion) -> int:
     return max(target.required_approvals, 1 if target.protected else 0)
 
 
-def variable_names(environment: Environment) -> dict[str, list[str]]:
-    """Component -> names of its variables. Values never come here."""
+def variable_names(environment: Environment) -> dict[str, list[str] | None]:
+    """Component -> names of its variables, None where they can't be read. Values never come here."""
     from environments.services import variables
 
-    components = environment.components.exclude(variables_ref="")
-    return {component.name: sorted(variables.variable_keys(component)) for component in components}
+    names: dict[str, list[str] | None] = {}
+    for component in environment.components.exclude(variables_ref=""):
+        try:
+            names[component.name] = sorted(variables.variable_keys(component))
+        except variables.VariablesError:
+            names[component.name] = None  # the environment contract says why, and stops the promotion
+    return names
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:

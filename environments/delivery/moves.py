@@ -54,7 +54,9 @@ def move(
     data: dict[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """``outcome`` says why, to people (empty where the state says it all): it is kept on the promotion, in the audit trail and in the notification.
+    """``outcome`` says why, to people (empty where the state says it all).
+
+    It is kept on the promotion, in the audit trail and in the notification.
 
     Raises what :func:`controlplane.core.transitions.transition` raises.
     """

@@ -9,7 +9,7 @@ from environments.models import Decision, Promotion
 
 
 def approvals_missing(promotion: Promotion) -> int:
-    """How many approvals the promotion lacks. Only those of this round, of this digest and by somebody else than the requester count."""
+    """How many approvals the promotion lacks: of this round, of this digest, and by somebody else than the requester."""
     needed = max(promotion.required_approvals, manifest.required_approvals(promotion))
     counted = promotion.approvals.filter(round=promotion.round, digest=promotion.digest, decision=Decision.APPROVED)
     return max(0, needed - counted.exclude(approver_id=promotion.requester_id).count())

@@ -36,7 +36,7 @@ READ_BACK_SECONDS = 1.0
 def plan(
     *, component: Component, release: Release, kind: DeploymentKind, promotion: Promotion | None, actor: Actor
 ) -> Deployment:
-    """The deployment row of this attempt: the one that is there, or a new one when there is none or the last one failed for good."""
+    """The deployment row of the promotion's latest attempt; the first one is made here."""
     if promotion is not None:
         last = Deployment.objects.filter(promotion=promotion, component=component, kind=kind).order_by("-attempt").first()
         if last is not None:
@@ -193,8 +193,8 @@ class Rollout:
     def _settle(self) -> None:
         if self.deployment.provider_calls.filter(operation="settle", outcome="unknown").count() >= MAX_CALLS:
             raise OutcomeUnknown(
-                f"{self.deployment.component.name}: {self.order.release} was accepted, but whether it serves could not be found out "
-                f"in {MAX_CALLS} attempts ({self.deployment.error}). Look at the provider, then decide with what you saw."
+                f"{self.deployment.component.name}: {self.order.release} was accepted, but whether it serves could not be found "
+                f"out in {MAX_CALLS} attempts ({self.deployment.error}). Look at the provider, then decide with what you saw."
             )
         call = ProviderCall.objects.create(deployment=self.deployment, operation="settle", request={"intent": self.order.intent})
         try:

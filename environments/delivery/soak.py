@@ -1,4 +1,4 @@
-"""The soak: a new release is watched for a while before it counts as good. One bad look is weather, two in a row are a verdict."""
+"""The soak: a new release is watched for a while. One bad look is weather, two in a row are a verdict."""
 
 from __future__ import annotations
 

@@ -62,7 +62,11 @@ def finish(step_run: StepRun, evidence: dict[str, Any]) -> None:
 
 
 def fail(step_run: StepRun, error: str, *, changed: bool) -> None:
-    values = {"finished_at": timezone.now(), "error": error, "evidence": {**step_run.evidence, "changed": changed}}
+    values: dict[str, Any] = {
+        "finished_at": timezone.now(),
+        "error": error,
+        "evidence": {**step_run.evidence, "changed": changed},
+    }
     _change(step_run, S.FAILED, action="step.failed", summary=error, **values)
 
 

@@ -47,7 +47,7 @@ class DeployStep:
         return {"deployments": brought}
 
     def undo(self, context: StepContext) -> dict[str, Any]:
-        """Deploys the release that was there before to every component that this promotion changed, and looks whether it is well."""
+        """Deploys what served before to every component that this promotion changed, and looks whether it is well."""
         promotion = context.promotion
         changed = [
             last for component in reversed(deployable(promotion)) if (last := _changed(promotion, component.pk)) is not None
@@ -55,9 +55,7 @@ class DeployStep:
         brought = []
         for deployment in changed:
             if deployment.previous_release is None:
-                raise StepFailed(
-                    f"{deployment.component.name}: nothing was deployed there before, so there is nothing to go back to."
-                )
+                raise StepFailed(f"{deployment.component.name}: nothing was deployed there before: there is no way back.")
             back = rollout.plan(
                 component=deployment.component,
                 release=deployment.previous_release,

@@ -115,9 +115,9 @@ class CommandProvider:
         try:
             with directory.locked() as lock:
                 note = directory.note()
-                if note is not None and note.intent == order.intent and directory.current() == order.release:
-                    if note.phase in (Phase.SWITCHING, Phase.SWITCHED, Phase.DONE):
-                        return Accepted(order.release, "The order had been carried out already.")
+                begun = note is not None and note.intent == order.intent and note.phase != Phase.PREPARING
+                if begun and directory.current() == order.release:
+                    return Accepted(order.release, "The order had been carried out already.")
                 note = Note(
                     intent=order.intent,
                     operation=operation,

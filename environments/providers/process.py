@@ -1,4 +1,4 @@
-"""Runs one program: without a shell, in a process group of its own, with a minimal environment, a time limit and limited output."""
+"""Runs one program: no shell, a process group of its own, a minimal environment, limited time and limited output."""
 
 from __future__ import annotations
 

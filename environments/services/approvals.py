@@ -1,4 +1,4 @@
-"""Decisions of people: approving, rejecting, waiving. Each is made under a lock on the promotion's row and bound to its digest."""
+"""Decisions of people: each is made under a lock on the promotion's row, and bound to the digest of what the page showed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMENT_LIMIT = 4000
 
 
 def approve(*, promotion: Promotion, approver: User, digest: str, comment: str = "") -> Approval:
-    """Approves exactly what ``digest`` names: the one that the approver's page showed. The last approval needed starts the rollout.
+    """Approves exactly what ``digest`` names: the one that the approver's page showed. The last one starts the rollout.
 
     Raises NotAllowed (no permission, or the requester's own), Stale (something else than the page showed is there, or its
     evidence is too old), Conflict (decided already).
@@ -80,7 +80,7 @@ def waive_gate(*, gate_result: GateResult, actor: User, reason: str) -> GateResu
 def _decide(promotion: Promotion, approver: User, digest: str, decision: Decision, comment: str) -> Approval:
     if promotion.requester_id == approver.pk:
         raise NotAllowed(
-            "Nobody decides about their own request: somebody else has to look at it. To take it back, withdraw it. Nothing was changed."
+            "Nobody decides about their own request: somebody else has to look at it. Nothing was changed; you can withdraw it."
         )
     require(approver, "approve_promotion", "approve promotions" if decision is Decision.APPROVED else "reject promotions")
     with transaction.atomic():
@@ -115,11 +115,11 @@ def _check_decidable(promotion: Promotion, approver: User, digest: str) -> None:
     if promotion.state != P.AWAITING_APPROVAL:
         by = f" by {before[0].approver.get_username()}" if before else ""
         raise Conflict(
-            f"Somebody was faster: the promotion is {promotion.get_state_display().lower()} already{by}. Nothing was changed by you."
+            f"Somebody was faster: the promotion is {promotion.get_state_display().lower()}{by}. Nothing was changed by you."
         )
     if digest != promotion.digest:
         raise Stale(
-            "The promotion is not what your page showed any more: something changed since. Your decision was not kept; look at it again."
+            "The promotion is not what your page showed: something changed since. Your decision was not kept; look again."
         )
 
 

@@ -99,7 +99,7 @@ def _settle_deployments(promotion: Promotion, verdict: str, outcome: str, actor:
         "component__environment__application", "release"
     ):
         if verdict == TOOK_EFFECT:
-            if deployment.state == D.CLAIMED or deployment.state == D.REQUESTED:
+            if deployment.state in (D.CLAIMED, D.REQUESTED):
                 transition(deployment, to=D.UNKNOWN, actor=actor)
             if deployment.state == D.UNKNOWN:
                 transition(
@@ -138,7 +138,7 @@ def _settle_deployments(promotion: Promotion, verdict: str, outcome: str, actor:
 
 
 def _settle_steps(promotion: Promotion, verdict: str, outcome: str) -> None:
-    """The deploy step finds its deployments by itself; any other step that was interrupted is done, or done again, as the operator says."""
+    """The deploy step finds its deployments by itself; another step that was interrupted is done, or done again, as decided."""
     interrupted = promotion.steps.filter(state=StepRun.State.RUNNING).exclude(key="deploy")
     if verdict == TOOK_EFFECT:
         interrupted.update(state=StepRun.State.DONE, finished_at=timezone.now(), evidence={"operator": outcome})

@@ -1,4 +1,4 @@
-"""Promotions: asked for, evaluated, withdrawn, submitted again. The other doors are imported here so that callers need one name."""
+"""Promotions: asked for, evaluated, withdrawn, submitted again. The other doors are here too, so that callers need one name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def request_promotion(
     reason: str = "",
     lane: str = Lane.NORMAL,
 ) -> Promotion:
-    """Asks to bring the release to the target; its gates are asked by the worker. ``source`` is the target's own unless it is given.
+    """Asks to bring the release to the target; a worker asks its gates. ``source`` is the target's own unless given.
 
     Raises NotAllowed, Conflict (it is asked for already, or serves there), ServiceError.
     """
@@ -77,7 +77,8 @@ def request_promotion(
         promotion.save(force_insert=True)
         if not manifest.deployable(promotion):
             raise ServiceError(
-                f"{release} has no artifact for any component of {target} that is deployed. Record a release that has. Nothing was requested."
+                f"{release} has no artifact for any component of {target} that is deployed. "
+                "Nothing was requested; record a release that has."
             )
         audit.record(action="promotion.requested", subject=promotion, actor=requester, summary=promotion.reason)
         _start_evaluation(promotion, actor=requester)
@@ -104,7 +105,7 @@ def evaluate(*, promotion: Promotion, actor: Actor = None) -> Promotion:
         GateResult.objects.filter(promotion=locked, round=locked.round).delete()
         GateResult.objects.bulk_create(results)
         needed = manifest.required_approvals(locked)
-        values = {"manifest": frozen, "digest": digest, "required_approvals": needed}
+        values: dict[str, Any] = {"manifest": frozen, "digest": digest, "required_approvals": needed}
         if stops:
             said = "; ".join(f"{result.title}: {result.summary}" for result in stops)
             move(locked, to=P.BLOCKED, actor=actor, outcome=said, data={"digest": digest}, **values)

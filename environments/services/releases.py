@@ -31,13 +31,14 @@ def record_release(
     migrations: Sequence[str] = (),
     notes: str = "",
 ) -> Release:
-    """Records one version. ``artifacts`` is component name -> what its provider deploys; ``migrations`` are versions that it needs.
+    """Records one version. ``artifacts`` is component name -> what its provider deploys; ``migrations`` are versions.
 
     Raises NotAllowed, Conflict for a version that is there already, and ServiceError for values that can't be used.
     """
     require(actor, "add_release", "record releases")
     artifacts = dict(artifacts or {})
-    _check(application, version, commit_sha, artifacts, migrations, notes)
+    _check_words(version, commit_sha, migrations, notes)
+    _check_artifacts(application, artifacts)
     release = Release(
         application=application,
         version=version,
@@ -64,27 +65,30 @@ def record_release(
     return release
 
 
-def _check(
-    application: Application, version: str, commit_sha: str, artifacts: dict[str, str], migrations: Sequence[str], notes: str
-) -> None:
+def _check_words(version: str, commit_sha: str, migrations: Sequence[str], notes: str) -> None:
     if not VERSION.match(version):
         raise ServiceError(
-            f"{version[:80]!r} can't be a version: letters, digits, dots, dashes, plus signs and underscores, at most 60. Nothing was recorded."
+            f"{version[:80]!r} can't be a version: letters, digits, dots, dashes, plus signs and underscores, at most 60. "
+            "Nothing was recorded."
         )
     if commit_sha and not COMMIT.match(commit_sha):
         raise ServiceError("The commit must be its hash, 7 to 64 hexadecimal digits: never a branch. Nothing was recorded.")
     if len(notes) > NOTES_LIMIT:
         raise ServiceError(f"The notes are longer than {NOTES_LIMIT} characters. Nothing was recorded.")
+    for migration in migrations:
+        if not MIGRATION.match(migration):
+            raise ServiceError(f"{migration[:130]!r} can't be the version of a migration. Nothing was recorded.")
+
+
+def _check_artifacts(application: Application, artifacts: Mapping[str, str]) -> None:
     known = set(Component.objects.filter(environment__application=application).values_list("name", flat=True))
     for name, artifact in artifacts.items():
         if name not in known:
             raise ServiceError(
-                f"{application} has no component {name[:60]!r}. Known: {', '.join(sorted(known)) or 'none'}. Nothing was recorded."
+                f"{application} has no component {name[:60]!r}, only {', '.join(sorted(known)) or 'none'}. Nothing was recorded."
             )
         if not artifact or len(artifact) > ARTIFACT_LIMIT or not artifact.isprintable() or artifact.startswith("-"):
             raise ServiceError(
-                f"The artifact of {name} must be 1 to {ARTIFACT_LIMIT} printable characters and may not begin with a dash. Nothing was recorded."
+                f"The artifact of {name} must be 1 to {ARTIFACT_LIMIT} printable characters and may not begin with a dash. "
+                "Nothing was recorded."
             )
-    for migration in migrations:
-        if not MIGRATION.match(migration):
-            raise ServiceError(f"{migration[:130]!r} can't be the version of a migration. Nothing was recorded.")
