@@ -7,8 +7,8 @@ from typing import Any
 
 from controlplane.core.jobs import JobContext, JobError, Lost, job_kind
 from controlplane.core.models import Job
-from environments.models import Environment, SyncPlan
-from environments.services import backups, syncs
+from environments.models import CleanupRule, Environment, SyncPlan
+from environments.services import backups, cleanups, syncs
 from environments.services.errors import ServiceError
 
 
@@ -77,7 +77,7 @@ def _end_syncs(job: Job) -> None:
 
 @job_kind(syncs.KIND, title="Sync", on_lost=Lost.REPORT, subjects=_scheduled_plans, on_interrupted=_end_syncs)
 def run_sync(context: JobContext) -> dict[str, Any]:
-    plan = SyncPlan.objects.filter(pk=context.params.get("plan")).first()
+    plan = SyncPlan.objects.filter(pk=int(context.params.get("plan", 0))).first()
     if plan is None:
         raise JobError("The sync plan is gone. Nothing was done.")
     try:
@@ -85,6 +85,33 @@ def run_sync(context: JobContext) -> dict[str, Any]:
     except ServiceError as error:
         raise JobError(str(error)) from error
     return {"run": run.pk, "tables": run.tables}
+
+
+def _environments_to_clean() -> Iterator[tuple[str, dict[str, Any]]]:
+    ruled = CleanupRule.objects.filter(enabled=True).values("application")
+    for environment in Environment.objects.filter(databases__isnull=False, application__in=ruled).distinct():
+        yield str(environment), {"dry_run": environment.protected}
+
+
+def _end_cleanups(job: Job) -> None:
+    backups.reap(job=job)
+    cleanups.mark_interrupted(job)
+
+
+@job_kind(cleanups.KIND, title="Cleanup", on_lost=Lost.REPORT, subjects=_environments_to_clean, on_interrupted=_end_cleanups)
+def run_cleanup(context: JobContext) -> dict[str, Any]:
+    try:
+        run = cleanups.run_cleanup(
+            environment=environment_of(context.job.subject),
+            dry_run=context.params.get("dry_run", True) is not False,
+            actor=context.actor,
+            job=context.job,
+            log=context.log,
+            check=context.check,
+        )
+    except ServiceError as error:
+        raise JobError(str(error)) from error
+    return {"run": run.pk, "dry_run": run.dry_run, "results": run.results}
 
 
 @job_kind("retention.run", title="Retention", on_lost=Lost.RETRY)

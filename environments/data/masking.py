@@ -98,7 +98,7 @@ def plan_masks(tables: Tables, rules: Rules) -> Masks:
     return masks
 
 
-def projection(table: Table, masks: Sequence[ColumnMask]) -> sql.Composable:
+def masked_rows(table: Table, masks: Sequence[ColumnMask]) -> sql.Composable:
     """A subquery of the table's masked rows, to be given an alias. OFFSET 0 keeps the planner from computing a mask twice."""
     columns = sql.SQL(", ").join(sql.SQL("{} AS {}").format(m.expression, sql.Identifier(m.column.name)) for m in masks)
     key = sql.SQL("(SELECT convert_to(current_setting({}), 'UTF8') AS key OFFSET 0) AS k").format(sql.Literal(KEY_SETTING))
@@ -111,7 +111,7 @@ def masked_rows_with_hash(table: Table, masks: Sequence[ColumnMask], hash_name: 
     """A query for the masked rows, each with the hash of what it shows: what the source claims to have sent."""
     names = sql.SQL(", ").join(sql.Identifier("m", mask.column.name) for mask in masks)
     hash = row_hash([mask.column for mask in masks], "m")
-    return sql.SQL("SELECT {}, {} AS {} FROM {} AS m").format(names, hash, sql.Identifier(hash_name), projection(table, masks))
+    return sql.SQL("SELECT {}, {} AS {} FROM {} AS m").format(names, hash, sql.Identifier(hash_name), masked_rows(table, masks))
 
 
 def _mask(table: Table, column: Column, rules: Rules, group: Sequence[tuple[TableName, Column]], tables: Tables) -> ColumnMask:
@@ -122,11 +122,12 @@ def _mask(table: Table, column: Column, rules: Rules, group: Sequence[tuple[Tabl
         if column.not_null:
             raise MaskingError(f"{where} is NOT NULL and can't be emptied. Choose another strategy.")
         return ColumnMask(column, Strategy.NULL, "rule", _cast(sql.SQL("NULL"), column))
-    ruled = {rules[name, member.name] for name, member in group if (name, member.name) in rules} - {Strategy.NULL}
+    members = [(name, member.name) for name, member in group]
+    ruled: set[Strategy] = {rules[member] for member in members if member in rules} - {Strategy.NULL}
     if len(ruled) > 1:
-        members = ", ".join(sorted(f"{name}.{member.name}" for name, member in group))
-        raise MaskingError(f"{members} are joined by foreign keys and must be masked in the same way.")
-    strategy = own or next(iter(ruled), None)
+        joined = ", ".join(sorted(f"{name}.{member}" for name, member in members))
+        raise MaskingError(f"{joined} are joined by foreign keys and must be masked in the same way.")
+    strategy: Strategy | None = own or next(iter(ruled), None)
     why = "rule" if own else "rule of the key that it belongs to"
     if strategy is None:
         strategy, why = _default(column, keyed=bool(group)), "no rule: counts as personal"

@@ -52,14 +52,14 @@ def row_hash(columns: Iterable[Column], alias: str) -> sql.Composable:
     )
 
 
-def digest_of(rows: sql.Composable, hash: sql.Composable) -> sql.Composable:
+def digest_of(rows: sql.Composable, hash: sql.Composable) -> sql.Composed:
     """A query for the :class:`Digest` of ``rows`` (an item for FROM)."""
     return sql.SQL(
         "SELECT count(*), coalesce(bit_xor(h), 0), coalesce(sum(h::numeric), 0) FROM (SELECT {} AS h FROM {}) AS d"
     ).format(hash, rows)
 
 
-def fetch_digest(connection: psycopg.Connection, query: sql.Composable) -> Digest:
+def fetch_digest(connection: psycopg.Connection, query: sql.Composed) -> Digest:
     row = connection.execute(query).fetchone()
     if row is None:
         raise RuntimeError("An aggregate always has one row.")

@@ -132,7 +132,8 @@ class CleanupRule(models.Model):
     table = models.CharField(max_length=130)
     spec = models.JSONField(
         default=dict,
-        help_text="duplicates: {key: [...], keep: newest|oldest, order_by}; orphans and invalid: {column, parent, parent_column, action: delete|null}.",
+        help_text="duplicates: {key: [...], keep: newest|oldest, order_by, children}; "
+        "orphans and invalid: {column, parent, parent_column, action: delete|null}.",
     )
     enabled = models.BooleanField(default=True)
 
@@ -150,7 +151,8 @@ class CleanupRun(models.Model):
     dry_run = models.BooleanField(default=True)
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.RUNNING)
     backup = models.ForeignKey(Backup, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    results = models.JSONField(default=list, help_text="[{rule, found, changed, samples}]")
+    results = models.JSONField(default=list, help_text="[{rule, table, found, changed, samples}]")
+    plan_hash = models.CharField(max_length=64, blank=True, help_text="Of exactly the rows that were found.")
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)

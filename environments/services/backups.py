@@ -156,7 +156,9 @@ def _finish(backup: Backup, state: RunState, actor: audit.Actor, **values: Any) 
         if rows:
             for name, value in values.items():
                 setattr(backup, name, value)
-            facts = {name: values[name] for name in ("size_bytes", "sha256", "server_version", "error") if name in values}
+            facts: dict[str, Any] = {
+                name: values[name] for name in ("size_bytes", "sha256", "server_version", "error") if name in values
+            }
             audit.record(action=f"backup.{state.value}", subject=backup, actor=actor, data=facts)
         elif state is RunState.SUCCEEDED:
             raise Conflict(f"The backup of {backup.database} was given up meanwhile. Its file does not count.")

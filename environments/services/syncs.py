@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from controlplane.core import audit, jobs
 from controlplane.core.models import Job
-from environments.data import copying, masking, rowhash
+from environments.data import copying, masking, parity, rowhash
 from environments.data.direction import Direction, Side, WrongDirection, check_direction, open_sessions
 from environments.data.tables import DataError, TableName
 from environments.models import Application, DataClass, Environment, ManagedDatabase, MaskingRule, RunState, SyncPlan, SyncRun
 from environments.services import backups
 from environments.services.errors import NotAllowed, ServiceError, require
-from environments.targets import TargetError
+from environments.targets import TargetError, Timeouts, connect
 
 KIND = "sync.run"
+COMPARE_TIMEOUTS = Timeouts(statement=5 * 60_000, lock=2_000, idle_in_transaction=5 * 60_000)
 
 Log = Callable[[str], None]
 logger = logging.getLogger(__name__)
@@ -112,6 +115,46 @@ def direction_of(plan: SyncPlan) -> Direction:
         raise NotAllowed(str(error)) from error
 
 
+def compare_rows(
+    *, source: ManagedDatabase, target: ManagedDatabase, tables: Sequence[str], masked: bool | None = None
+) -> list[parity.TableParity]:
+    """Compares the rows of tables: ``source`` is what ``target`` should be like (``base`` of the result is the target).
+
+    A copy in a less trusted environment is compared with the masked view of its source, unless ``masked`` says otherwise.
+    Raises ServiceError.
+    """
+    trusted = source.environment.trust > target.environment.trust
+    application = source.environment.application
+    try:
+        masks = None
+        if trusted if masked is None else masked:
+            rules = masking_rules(application)
+            masks = partial(masking.plan_masks, rules=rules)
+        with connect(target.read_dsn_ref or target.dsn_ref, timeouts=COMPARE_TIMEOUTS) as base:
+            with connect(source.read_dsn_ref or source.dsn_ref, timeouts=COMPARE_TIMEOUTS) as truth:
+                return compare_connections(base, truth, _names(tables), masks=masks, key=mask_key(application) if masks else "")
+    except (DataError, TargetError, psycopg.Error) as error:
+        raise ServiceError(f"{target} could not be compared with {source}. {_told(error)}") from error
+
+
+def compare_references(*, base: str, target: str, tables: Sequence[str]) -> list[parity.TableParity]:
+    """As :func:`compare_rows` for two references, without masks. Raises ServiceError."""
+    try:
+        with connect(base, timeouts=COMPARE_TIMEOUTS) as ours, connect(target, timeouts=COMPARE_TIMEOUTS) as theirs:
+            return compare_connections(ours, theirs, _names(tables))
+    except (DataError, TargetError, psycopg.Error) as error:
+        raise ServiceError(f"{base} could not be compared with {target}. {_told(error)}") from error
+
+
+def compare_connections(
+    base: psycopg.Connection, target: psycopg.Connection, names: Sequence[TableName], **options: Any
+) -> list[parity.TableParity]:
+    """One snapshot on each side."""
+    for connection in (base, target):
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    return parity.compare(base, target, names, **options)
+
+
 def side_of(database: ManagedDatabase, *, reading: bool = False) -> Side:
     """One end of a flow. A source is read with the weaker account where there is one."""
     environment = database.environment
@@ -183,9 +226,13 @@ def _finish(run: SyncRun, state: RunState, actor: audit.Actor, **values: Any) ->
         if rows:
             for name, value in values.items():
                 setattr(run, name, value)
-            facts = {name: values[name] for name in ("error", "tables") if name in values}
+            facts: dict[str, Any] = {name: values[name] for name in ("error", "tables") if name in values}
             audit.record(action=f"sync.{state.value}", subject=run, actor=actor, data=facts)
     return rows
+
+
+def _told(error: Exception) -> str:
+    return (error.diag.message_primary or type(error).__name__) if isinstance(error, psycopg.Error) else str(error)
 
 
 def _names(tables: Sequence[str]) -> list[TableName]:

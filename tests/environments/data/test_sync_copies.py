@@ -74,6 +74,8 @@ def test_the_target_is_backed_up_first_and_the_run_says_so(world: World) -> None
     backup = Backup.objects.get()
     assert (backup.database, backup.purpose, backup.state) == (world.staging_database, "sync", RunState.SUCCEEDED)
     assert run.backup == backup
+    assert backup.finished_at
+    assert run.finished_at
     assert backup.finished_at < run.finished_at
 
 
@@ -125,7 +127,8 @@ def test_triggers_do_not_fire_and_are_as_they_were_afterwards(world: World) -> N
 
 
 def test_foreign_keys_have_their_own_attributes_again(world: World) -> None:
-    query = "SELECT conname, condeferrable, condeferred, convalidated, confdeltype::text FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
+    columns = "conname, condeferrable, condeferred, convalidated, confdeltype::text"
+    query = f"SELECT {columns} FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
     before = rows(world.staging_url, query)
     run_sync(plan=world.plan(*TABLES))
     assert rows(world.staging_url, query) == before
