@@ -55,8 +55,8 @@ def is_sensitive(name: str) -> bool:
 
 def scrub_text(text: str, *, limit: int = MAX_TEXT) -> str:
     """The text without secrets and without what PostgreSQL can't store, at most ``limit`` characters long."""
-    text = _UNSTORABLE.sub("", _precut(text, limit * 2))
-    text = scrub_patterns(text)
+    text = scrub_patterns(_UNSTORABLE.sub("", _precut(text, limit * 2)))
+    text = _UNSTORABLE.sub("", text)  # what was percent-encoded may have been decoded
     return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
 
 
@@ -98,11 +98,13 @@ class _Walk:
         return f"<{type(value).__name__}>"
 
     def text(self, text: str) -> str:
+        if self.characters > MAX_CHARACTERS:
+            return CUT
         cleaned = self.seen.get(text)
         if cleaned is None:
             cleaned = self.seen[text] = scrub_text(text, limit=MAX_VALUE)
         self.characters += len(cleaned)
-        return cleaned if self.characters <= MAX_CHARACTERS else CUT
+        return cleaned
 
     def number(self, number: int | float) -> Any:
         if isinstance(number, float):

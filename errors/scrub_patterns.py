@@ -6,7 +6,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from urllib.parse import unquote_plus
+from dataclasses import dataclass
+from urllib.parse import unquote
 
 REMOVED = "[removed]"
 
@@ -29,9 +30,10 @@ _CARD_SHAPE = re.compile(
 _BASE64 = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,4000}={0,2}(?![\w+/=-])")
 
 _SQL_HINT = re.compile(
-    r"\b(?:select|insert\s+into|update|delete\s+from|merge\s+into|values\s*\(|where|call|execute|copy|alter\s+(?:role|user)|"
-    r"create\s+(?:role|user)|returning)\b",
-    re.IGNORECASE,
+    r"\bselect\b|\binsert\s+into\b|\bupdate\s[^\n]{1,200}?\sset\b|\bdelete\s+from\b|\bmerge\s+into\b|\bvalues\s*\("
+    r"|\bwhere\b[^\n]{0,100}?(?:[=<>]|\b(?:in|i?like|between)\b)|\b(?:call|execute)\s+[\w.]+\s*\(|\bcopy\s+\S+\s+(?:from|to)\b"
+    r"|\b(?:alter|create)\s+(?:role|user)\b|^LINE \d+: ",
+    re.IGNORECASE | re.MULTILINE,
 )
 _SQL_END = re.compile(r"\n(?=\s*(?:File \"|at |Traceback|During handling|The above exception|\S+(?:Error|Exception)\b))")
 _SQL_LITERAL = re.compile(
@@ -45,73 +47,114 @@ _SQL_LITERAL = re.compile(
 _Replacement = str | Callable[[re.Match[str]], str]
 
 
-def _rule(pattern: str, replacement: _Replacement, flags: int = 0) -> tuple[re.Pattern[str], _Replacement]:
-    return re.compile(pattern, flags), replacement
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Tried only on a text that holds one of ``hints`` (in lower case): most texts hold none, and looking for words is cheap."""
+
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    replacement: _Replacement
+
+
+def _rule(hints: str, pattern: str, replacement: _Replacement, flags: int = 0) -> _Rule:
+    return _Rule(tuple(hints.split("|")), re.compile(pattern, flags), replacement)
 
 
 _I = re.IGNORECASE
-#: In this order: what holds other things (keys, addresses) goes before what may stand inside it (e-mail addresses, numbers).
-_RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
-    _rule(r"-----BEGIN [A-Z0-9 ]{1,60}-----.*?(?:-----END [A-Z0-9 ]{1,60}-----|\Z)", REMOVED, re.DOTALL),
-    _rule(r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*){0,3}", REMOVED),
+_NAME_HINTS = (
+    "passw|passphrase|passcode|pwd|secret|token|key|credential|authori|"
+    "sess|csrf|xsrf|signature|card|database|redis|dsn|otp|cvv|cvc"
+)  #: In this order: what holds other things (keys, addresses) goes before what may stand inside it (e-mail addresses, numbers).
+_RULES: tuple[_Rule, ...] = (
+    _rule("-----begin", r"-----BEGIN [A-Z0-9 ]{1,60}-----.*?(?:-----END [A-Z0-9 ]{1,60}-----|\Z)", REMOVED, re.DOTALL),
+    _rule("eyj", r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*){0,3}", REMOVED),
     # PostgreSQL: up to the end of the line when the list ends there, else to the next such end, else all that is left.
     _rule(
+        "key (",
         r"(\bKey \([^\n]{0,400}?\)=)\((?:[^\n]*\)(?=[^\n()]{0,200}(?:\n|\Z))|.{0,8000}?\)(?=[^\n()]{0,200}(?:\n|\Z))|.*)",
         rf"\1({REMOVED})",
         re.DOTALL,
     ),
-    _rule(r"(Failing row contains )\((?:[^\n]*\)(?=\.?(?:\n|\Z))|.{0,8000}?\)(?=\.?(?:\n|\Z))|.*)", rf"\1({REMOVED})", re.DOTALL),
+    _rule(
+        "failing row",
+        r"(Failing row contains )\((?:[^\n]*\)(?=\.?(?:\n|\Z))|.{0,8000}?\)(?=\.?(?:\n|\Z))|.*)",
+        rf"\1({REMOVED})",
+        re.DOTALL,
+    ),
+    # PostgreSQL and MySQL, quoting what they could not take.
+    _rule(
+        "invalid input|out of range|malformed|too long|is not valid",
+        r"((?:invalid input (?:syntax|value)|out of range|malformed|too long|is not valid)[^\n\"]{0,100}?)\"[^\n]*\"",
+        rf"\1{REMOVED}",
+        _I,
+    ),
+    _rule("duplicate entry", r"(Duplicate entry )'[^\n]*'(?= for key)", rf"\1{REMOVED}", _I),
     # Bound parameters as SQLAlchemy and drivers print them.
     _rule(
-        r"\[?\b(?:params|parameters|binds?|bind variables)\b['\"]?\s{0,4}[:=]\s{0,4}[\[({][^\n]*", f"[parameters {REMOVED}]", _I
+        "param|bind",
+        r"\[?\b(?:params|parameters|binds?|bind variables)\b['\"]?\s{0,4}[:=]\s{0,4}[\[({][^\n]*",
+        f"[parameters {REMOVED}]",
+        _I,
     ),
-    _rule(r"((?:set-)?cookie2?\\?[\"']?\s{0,4}:\s{0,4})[^\n]*", rf"\1{REMOVED}", _I),
+    _rule("cookie", r"((?:set-)?cookie2?\\?[\"']?\s{0,4}:\s{0,4})[^\n]*", rf"\1{REMOVED}", _I),
     _rule(
+        "bearer|basic|negotiate",
         r"(\b(?:bearer|basic|negotiate)\s{1,4})(?=[^\s,;\"']{0,200}(?:[\d+/=._~-]|(?-i:[a-z][A-Z])))[^\s,;\"']{6,}",
         rf"\1{REMOVED}",
         _I,
     ),
-    _rule(r"(\bbearer\s{1,4})[^\s,;\"']{12,}", rf"\1{REMOVED}", _I),
+    _rule("bearer", r"(\bbearer\s{1,4})[^\s,;\"']{12,}", rf"\1{REMOVED}", _I),
     # scheme://user:password@host, scheme://key@host
-    _rule(r"(\b[a-z][a-z0-9+.-]{0,20}://)(?:[^\s/@:]{0,200}:\S{0,512}@|[^\s/@:\"'<>?#]{1,200}@)", rf"\1{REMOVED}@", _I),
+    _rule("://", r"(\b[a-z][a-z0-9+.-]{0,20}://)(?:[^\s/@:]{0,200}:\S{0,512}@|[^\s/@:\"'<>?#]{1,200}@)", rf"\1{REMOVED}@", _I),
     _rule(
+        _NAME_HINTS,
         rf"((?:{_NAMES})[\w.-]{{0,40}}(?:\\?[\"']|\]|\))?\s{{0,4}}(?::=|=>|!=|={{1,3}}|:)\s{{0,4}}){_VALUE}",
         rf"\1{REMOVED}",
         _I | re.DOTALL,
     ),
-    _rule(rf"((?:{_NAMES})[\w.-]{{0,40}}[\"']\s?,\s?){_QUOTED}", rf"\1{REMOVED}", _I | re.DOTALL),
+    _rule(_NAME_HINTS, rf"((?:{_NAMES})[\w.-]{{0,40}}[\"']\s?,\s?){_QUOTED}", rf"\1{REMOVED}", _I | re.DOTALL),
     _rule(
+        "passw|passphrase|secret|token",
         r"(\b(?:password|passwd|passphrase|secret|token)\s{1,4}(?:is\s|was\s|of\s)?\s{0,4})"
         r"(?:\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'|(?=\S{0,200}[\d!#$%^&*])\S{1,400})",
         rf"\1{REMOVED}",
         _I,
     ),
-    _rule(r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA|AIPA|ANPA|ANVA)[A-Z0-9]{16}(?![A-Z0-9])", REMOVED),
     _rule(
+        "akia|asia|agpa|aida|aroa|aipa|anpa|anva",
+        r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA|AIPA|ANPA|ANVA)[A-Z0-9]{16}(?![A-Z0-9])",
+        REMOVED,
+    ),
+    _rule(
+        "gh|glpat-|xox|sk_|rk_|pk_|whsec|sk-|aiza|sg.|npm_|evk_",
         r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{8,}|(?:sk|rk|pk|whsec)_(?:live_|test_)?\w{12,}"
         r"|sk-[\w-]{16,}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_\w{30,}|evk_[\w-]{20,})",
         REMOVED,
     ),
-    _rule(r"[\w.+%-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}\w[\w-]{0,62}", "[email]"),
-    _rule(r"(/(?:home|Users)/)[^/\s:\"']{1,64}", r"\1[user]"),
+    _rule("@|%40", r"[\w.+%-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}\w[\w-]{0,62}", "[email]"),
+    _rule("/home/|/users/", r"(/(?:home|Users)/)[^/\s:\"']{1,64}", r"\1[user]"),
 )
 
 
 def scrub_patterns(text: str) -> str:
     """The text with everything that looks like a secret replaced, also where it is percent- or base64-encoded."""
     text = _plain(text)
-    if "%" in text:
-        decoded = unquote_plus(text) if "+" not in text else unquote_plus(text.replace("+", "%2B"))
-        if decoded != text:
-            cleaned = _plain(decoded)
-            if cleaned != decoded:
-                return cleaned
+    decoded = text
+    for _ in range(2):  # as a parameter of an address inside an address
+        if "%" not in decoded:
+            break
+        decoded = unquote(decoded)
+        cleaned = _plain(decoded)
+        if cleaned != decoded:
+            text = decoded = cleaned
     return _BASE64.sub(_encoded, text)
 
 
 def _plain(text: str) -> str:
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
+    folded = text.casefold()
+    for rule in _RULES:
+        if any(hint in folded for hint in rule.hints):
+            text = rule.pattern.sub(rule.replacement, text)
     if _SQL_HINT.search(text):
         text = _without_sql_literals(text)
     return _CARD_RUN.sub(_card, text)

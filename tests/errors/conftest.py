@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from environments.models import Application, Component, Deployment, Environment, Promotion, Release
@@ -33,12 +34,13 @@ def production(shop: Application, staging: Environment) -> Environment:
 
 
 @pytest.fixture
-def promotion(cast: dict[str, Any], shop: Application, staging: Environment, production: Environment) -> Promotion:
+def promotion(shop: Application, staging: Environment, production: Environment) -> Promotion:
     """Release 1.1.0 on its way from staging to production, where 1.0.0 ran until five minutes ago."""
     old, new = (Release.objects.create(application=shop, version=version) for version in ("1.0.0", "1.1.0"))
     now = timezone.now()
+    alice = User.objects.create(username="alice")
     made = Promotion.objects.create(
-        release=new, source=staging, target=production, requester=cast["alice"], expires_at=now + timedelta(days=1),
+        release=new, source=staging, target=production, requester=alice, expires_at=now + timedelta(days=1),
         executed_at=now - timedelta(minutes=5), soak_started_at=now - timedelta(minutes=5),
     )  # fmt: skip
     web = Component.objects.create(environment=production, name="web", kind="backend")

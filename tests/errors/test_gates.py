@@ -17,6 +17,7 @@ Traffic = Callable[..., None]
 
 @pytest.fixture
 def reporting(promotion: Promotion) -> Promotion:
+    assert promotion.source is not None
     for environment in (promotion.source, promotion.target):
         make_report_key(environment=environment, name="shop", actor=None)
     return promotion

@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from controlplane.core.models import AuditEvent, Notification
 from environments.models import Environment
+from environments.services.errors import Conflict, NotAllowed
 from errors import services, store
 from errors.models import ErrorEvent, ErrorGroup, TrafficMinute
 from tests.errors.helpers import event
@@ -226,28 +227,28 @@ def test_error_groups_are_changed_by_those_who_may(staging: Environment, cast: d
     send(staging, event())
     group = ErrorGroup.objects.get()
     for name in ("carol", "mallory"):
-        with pytest.raises(services.NotAllowed, match="may not"):
+        with pytest.raises(NotAllowed, match="may not"):
             services.resolve_group(group=group, actor=cast[name])
     stale = ErrorGroup.objects.get()
     services.resolve_group(group=group, actor=cast["alice"])
     assert group.resolved_at is not None
-    with pytest.raises(services.Conflict, match="changed meanwhile"):
+    with pytest.raises(Conflict, match="changed meanwhile"):
         services.ignore_group(group=stale, actor=cast["alice"])
-    with pytest.raises(services.Conflict, match="already"):
+    with pytest.raises(Conflict, match="already"):
         services.resolve_group(group=group, actor=cast["alice"])
     assert AuditEvent.objects.filter(action__startswith="errorgroup.").count() == 1
 
 
 def test_report_keys(staging: Environment, cast: dict[str, Any]) -> None:
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(NotAllowed):
         services.make_report_key(environment=staging, name="ci", actor=cast["alice"])
     key = services.make_report_key(environment=staging, name="ci", actor=cast["bob"])
     row = staging.report_keys.get()
     assert key not in repr(list(staging.report_keys.values())) + repr(list(AuditEvent.objects.values()))
     assert services.find_environment(key) == staging
-    with pytest.raises(services.NotAllowed):
+    with pytest.raises(NotAllowed):
         services.revoke_report_key(key=row, actor=cast["mallory"])
     services.revoke_report_key(key=row, actor=cast["bob"])
     assert services.find_environment(key) is None
-    with pytest.raises(services.Conflict):
+    with pytest.raises(Conflict):
         services.revoke_report_key(key=row, actor=cast["bob"])

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def run(kind: str, **slot: Any) -> dict[str, Any]:
     job = jobs.run_now(kind=kind, **slot)
     assert job.state == "succeeded", job.error
-    return job.result
+    result: dict[str, Any] = job.result
+    return result
 
 
 def age(days: int) -> None:

@@ -102,6 +102,11 @@ def test_names_that_only_look_like_it(name: str) -> None:
         ("callback?token=abc123&next=/", "abc123"),
         ("user%3Dalice%40example.org", "alice"),
         ("password is hunter2!", "hunter2"),
+        ('invalid input syntax for type integer: "Bob Builder"', "Bob"),
+        ("Duplicate entry 'bob builder' for key 'users.name'", "builder"),
+        ("LINE 1: ...RE note = 'personal thing' AND", "personal"),
+        ("next=%252Fx%253Ftoken%253Dabc123", "abc123"),
+        ("toKen=abc123", "abc123"),
     ],
 )  # fmt: skip
 def test_secrets_in_text(text: str, gone: str) -> None:
@@ -120,6 +125,10 @@ def test_what_people_need_stays(text: str) -> None:
 
 def test_what_postgresql_can_not_store_is_dropped() -> None:
     assert scrub({"a\x00b": "c\x00\ud800d", "n": float("nan")}) == {"ab": "cd", "n": "nan"}
+
+
+def test_what_was_encoded_does_not_bring_nul_back() -> None:
+    assert scrub_text("a%00b password%3Dx") == "ab password=[removed]"
 
 
 def test_long_and_deep_values_are_cut() -> None:
