@@ -1,4 +1,4 @@
-"""A real Celery worker beside the test, on the test's database and Redis. Needs the database to be committed to (transactional)."""
+"""A real Celery worker beside the test, on the test's database and Redis. The test's rows must be committed (transactional)."""
 
 from __future__ import annotations
 

@@ -18,6 +18,15 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """PyYAML writes rare line breaks as they are, and reads them as spaces: in double quotes they are escaped."""
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(blueprint: Blueprint) -> str:
     """YAML that parses to the same blueprint. What is at its default is left out."""
     return yaml.dump(_plain(blueprint), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -121,7 +121,7 @@ def _validate(document: Document) -> Blueprint | None:
 
 
 def _message(path: Path, detail: Any) -> str:  # noqa: PLR0911 - one sentence a kind of mistake
-    name, kind, context = str(path[-1]) if path else "the blueprint", detail["type"], detail.get("ctx", {})
+    name, kind, context = _name(path), detail["type"], detail.get("ctx", {})
     if "[key]" in detail["loc"]:
         return f"{name!r} can't be a name here: {_pattern_in_words(context.get('pattern', ''))}"
     if kind == "extra_forbidden":
@@ -136,7 +136,16 @@ def _message(path: Path, detail: Any) -> str:  # noqa: PLR0911 - one sentence a 
         return f"{name}: {_pattern_in_words(context['pattern'])}"
     if kind in ("string_type", "model_type", "dict_type", "list_type", "bool_type", "int_type"):
         return f"{name}: {_EXPECTED[kind]} is expected here, not {_kind_in_words(detail['input'])}.{_QUOTE.get(kind, '')}"
+    if kind == "too_short":
+        return f"{name}: it must hold at least {context['min_length']}."
     return f"{name}: {str(detail['msg']).removeprefix('Input ').removeprefix('Value ')}."
+
+
+def _name(path: Path) -> str:
+    """The key that people look for: items of a list are told by their number."""
+    if not path:
+        return "the blueprint"
+    return f"{path[-2]}[{path[-1]}]" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
 
 
 _EXPECTED = {"string_type": "text", "model_type": "a mapping", "dict_type": "a mapping", "list_type": "a list",

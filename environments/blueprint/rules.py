@@ -87,7 +87,7 @@ def _databases(document: Document) -> None:
                 first = used.setdefault(reference, path)
                 if first != path:
                     document.report(
-                        (*path, key), f"This reference is that of {first[1]}/{first[3]} already: two databases can't be one."
+                        (*path, key), f"{first[1]}/{first[3]} has this reference already: two databases can't be one."
                     )
         schemas = database.get("schemas")
         for index, table in enumerate(_texts(database.get("parity_tables"))):
@@ -156,11 +156,10 @@ def _cleanups(document: Document) -> None:
         if not isinstance(kind, str) or kind not in CLEANUP_SPEC:
             continue
         wanted = CLEANUP_SPEC[kind]
-        for key in wanted:
-            if rule.get(key) in (None, []):
-                document.report(
-                    ("cleanup", name), f"{key!r} is missing: a rule of the kind {kind!r} needs {', '.join(wanted)}.", key=True
-                )
+        missing = [key for key in wanted if rule.get(key) in (None, [])]
+        if missing:
+            message = f"{name!r} lacks {', '.join(missing)}: rules of the kind {kind!r} need them."
+            document.report(("cleanup", name), message, key=True)
         for key in sorted({name for spec in CLEANUP_SPEC.values() for name in spec} - set(wanted)):
             if key in rule:
                 document.report(("cleanup", name, key), f"{key!r} means nothing for the kind {kind!r}.", key=True)
