@@ -18,6 +18,9 @@ from controlplane.core.adminsite.navigation import Nav
 from environments.admin.base import EditPage, job_started, person
 from environments.delivery.history import serving
 from environments.models import Deployment, DiagnosisRun, Environment, Finding, Promotion, Release, Severity
+from environments.services.cleanups import start_cleanup
+from environments.services.diagnosis import start_diagnosis
+from environments.services.promotions import initial_deployment
 
 
 class InitialForm(DecisionForm):
@@ -34,15 +37,11 @@ class CleanupForm(DecisionForm):
 
 
 def diagnose(request: HttpRequest, environment: Environment, data: dict[str, Any]) -> Done:
-    from environments.services.diagnosis import start_diagnosis
-
     job = start_diagnosis(environment=environment, actor=person(request))
     return Done(job_started(job, "The diagnosis"), job)
 
 
 def initial(request: HttpRequest, environment: Environment, data: dict[str, Any]) -> Done:
-    from environments.services.promotions import initial_deployment
-
     release = Release.objects.select_related("application").get(pk=data["release"])
     job = initial_deployment(release=release, environment=environment, actor=person(request))
     return Done(job_started(job, "The first deployment"), job)
@@ -50,8 +49,6 @@ def initial(request: HttpRequest, environment: Environment, data: dict[str, Any]
 
 def cleanup(*, dry_run: bool) -> Any:
     def run(request: HttpRequest, environment: Environment, data: dict[str, Any]) -> Done:
-        from environments.services.cleanups import start_cleanup
-
         job = start_cleanup(environment=environment, dry_run=dry_run, actor=person(request))
         return Done(job_started(job, "The dry run" if dry_run else "The cleanup"), job)
 

@@ -19,6 +19,7 @@ from controlplane.core.adminsite.navigation import Nav
 from controlplane.core.adminsite.sql import sql_block
 from environments.admin.base import EnvironmentFilter, RowPage, person
 from environments.models import Finding
+from environments.services import diagnosis
 
 
 class AcknowledgeForm(DecisionForm):
@@ -39,9 +40,7 @@ class AcknowledgeForm(DecisionForm):
 
 
 def acknowledge(request: HttpRequest, finding: Finding, data: dict[str, Any]) -> Done:
-    from environments.services.diagnosis import acknowledge as acknowledge_finding
-
-    acknowledge_finding(finding=finding, actor=person(request), reason=data["reason"], until=data["until"])
+    diagnosis.acknowledge(finding=finding, actor=person(request), reason=data["reason"], until=data["until"])
     return Done(f"Acknowledged until {data['until']:%Y-%m-%d}. It does not block promotions until then.")
 
 

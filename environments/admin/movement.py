@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,6 +16,8 @@ from controlplane.core.adminsite.decisions import Decision, Done
 from controlplane.core.adminsite.navigation import Nav
 from environments.admin.base import ActorFilter, DatabaseEnvironmentFilter, EditPage, RowPage, job_started, person, run_note, who
 from environments.models import Backup, MaskingRule, RunState, SyncPlan, SyncRun
+from environments.services import syncs
+from environments.services.errors import ServiceError
 
 
 @admin.register(Backup)
@@ -77,10 +80,28 @@ class MaskingRuleAdmin(EditPage):
 
 
 def run_sync(request: HttpRequest, plan: SyncPlan, data: dict[str, Any]) -> Done:
-    from environments.services.syncs import start_sync
-
-    job = start_sync(plan=plan, actor=person(request))
+    job = syncs.start_sync(plan=plan, actor=person(request))
     return Done(job_started(job, "The sync"), job)
+
+
+class SyncPlanForm(forms.ModelForm):
+    class Meta:
+        model = SyncPlan
+        fields = ("application", "name", "source", "target", "tables", "scheduled")
+
+    def clean(self) -> dict[str, Any]:
+        """The direction is refused here with words; the database refuses it once more."""
+        data: dict[str, Any] = super().clean() or {}
+        application = data.get("application") or self.instance.application
+        if data.get("source") and data.get("target"):
+            try:
+                syncs.direction_of(SyncPlan(application=application, source=data["source"], target=data["target"]))
+            except ServiceError as refusal:
+                raise forms.ValidationError(str(refusal)) from refusal
+        tables = data.get("tables")
+        if not isinstance(tables, list) or not all(isinstance(name, str) for name in tables):
+            raise forms.ValidationError({"tables": 'A list of names, as ["public.sessions"].'})
+        return data
 
 
 @admin.register(SyncPlan)
@@ -91,6 +112,7 @@ class SyncPlanAdmin(EditPage):
     list_filter = ("application", "scheduled")
     list_select_related = ("application", "source", "target")
     search_fields = ("name",)
+    form = SyncPlanForm
     decisions = (
         Decision(
             name="run", label="Sync now", permission="environments.run_sync", run=run_sync, style="primary",
@@ -111,6 +133,16 @@ class SyncPlanAdmin(EditPage):
                 body=present.table(["Run", "State", "By", "When"], rows, label="Runs", empty="It has not run yet."),
             )
         ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("application", "name") if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: SyncPlan, form: Any, change: bool) -> None:
+        saved = syncs.save_plan(
+            application=obj.application, name=obj.name, source=obj.source, target=obj.target, tables=obj.tables,
+            scheduled=obj.scheduled, actor=person(request),
+        )  # fmt: skip
+        obj.pk = saved.pk
 
     @admin.display(description="from and to")
     def way(self, obj: SyncPlan) -> str:

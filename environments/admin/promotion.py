@@ -20,6 +20,7 @@ from environments.admin.base import REFUSALS, EnvironmentFilter, RowPage, person
 from environments.admin.promotion_decisions import DECISIONS
 from environments.delivery.states import PromotionState as P
 from environments.models import Environment, Lane, Promotion, Release
+from environments.services.promotions import request_promotion
 
 #: Something happens by itself: the page follows it.
 MOVING = (P.DRAFT, P.EVALUATING, P.APPROVED, P.EXECUTING, P.VERIFYING, P.ROLLING_BACK)
@@ -80,8 +81,6 @@ class PromotionAdmin(MakingMixin, RowPage):
     decisions = DECISIONS
 
     def make(self, request: HttpRequest, data: dict[str, Any]) -> Done:
-        from environments.services.promotions import request_promotion
-
         promotion = request_promotion(
             release=data["release"], target=data["target"], requester=person(request), reason=data["reason"], lane=data["lane"]
         )

@@ -37,7 +37,7 @@ def asked_card(promotion: Promotion) -> Card:
         '<div class="ek-route__stop"><small>{}</small><strong>{}</strong></div></div>',
         source, promotion.release.version, promotion.target, replaced, now,
     )  # fmt: skip
-    reason = format_html("<p>{}</p>", promotion.reason) if promotion.reason else ""
+    reason = format_html('<p class="ek-reason">{}</p>', promotion.reason) if promotion.reason else ""
     facts = present.facts(
         [
             ("Requested by", promotion.requester.get_username()),

@@ -10,9 +10,12 @@ from django.http import HttpRequest
 from controlplane.core.adminsite.decisions import Decision, DecisionForm, Done, OptionalReasonForm, ReasonForm
 from environments.admin.base import job_started, person
 from environments.delivery.extension import Phase, gates
-from environments.delivery.states import PROMOTION_TRANSITIONS, GateOutcome
+from environments.delivery.states import GateOutcome
 from environments.delivery.states import PromotionState as P
 from environments.models import Promotion
+from environments.services import promotions
+from environments.services.execution import VERDICTS
+from environments.services.rollbacks import CAN_GO_BACK
 
 
 class CommentForm(DecisionForm):
@@ -30,11 +33,13 @@ class WaiveForm(DecisionForm):
 
 
 class VerdictForm(DecisionForm):
-    verdict = forms.ChoiceField(
-        label="What did happen",
-        choices=[("succeeded", "The release is live"), ("failed", "It is not live")],
-    )
-    evidence = forms.CharField(label="How you know", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    verdict = forms.ChoiceField(label="What did happen")
+    evidence = forms.CharField(label="Where you looked, and what you saw", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = list(VERDICTS.get(self.obj.state, {}).items())
+        self.fields["verdict"] = forms.ChoiceField(label="What did happen", choices=choices)
 
 
 def waivable(promotion: Promotion) -> list[Any]:
@@ -68,13 +73,17 @@ def why_not_decide(request: HttpRequest, promotion: Promotion) -> str:
     return ""
 
 
-def may_become(state: P) -> Any:
-    return lambda promotion: state in PROMOTION_TRANSITIONS.get(promotion.state, frozenset())
+def why_not_waive(request: HttpRequest, promotion: Promotion) -> str:
+    return "It is your own request: somebody else has to waive it." if promotion.requester_id == request.user.pk else ""
+
+
+def why_not_withdraw(request: HttpRequest, promotion: Promotion) -> str:
+    if promotion.requester_id == request.user.pk:
+        return ""
+    return f"Only {promotion.requester.get_username()}, who asked for it, can withdraw it. An approver can reject it."
 
 
 def approve(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     promotions.approve(promotion=promotion, approver=person(request), digest=data["digest"], comment=data["comment"])
     promotion.refresh_from_db()
     if promotion.state == P.AWAITING_APPROVAL:
@@ -83,51 +92,37 @@ def approve(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) ->
 
 
 def reject(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     promotions.reject(promotion=promotion, approver=person(request), digest=data["digest"], reason=data["reason"])
     return Done("Rejected. Nothing was changed in the environment.")
 
 
 def withdraw(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     promotions.withdraw(promotion=promotion, actor=person(request), reason=data["reason"])
     return Done("Withdrawn.")
 
 
 def resubmit(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     promotions.resubmit(promotion=promotion, actor=person(request))
     return Done("The gates are asked again. Approvals of the round before no longer count.")
 
 
 def waive(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     result = promotion.gate_results.get(pk=data["gate"], round=promotion.round)
     promotions.waive_gate(gate_result=result, actor=person(request), reason=data["reason"])
-    return Done(f"The gate “{result.title}” is waived, with your name and reason.")
+    return Done(f"The gate “{result.title}” is waived, with your name and reason. The gates are asked again.")
 
 
 def execute(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     promotions.execute(promotion=promotion, actor=person(request))
     return Done("The rollout is queued; this page follows it.")
 
 
 def roll_back(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     job = promotions.roll_back(promotion=promotion, actor=person(request), reason=data["reason"])
     return Done(job_started(job, "The rollback"))
 
 
 def decide_unknown(request: HttpRequest, promotion: Promotion, data: dict[str, Any]) -> Done:
-    from environments.services import promotions
-
     promotions.decide_unknown(promotion=promotion, actor=person(request), verdict=data["verdict"], evidence=data["evidence"])
     return Done("Your verdict is recorded.")
 
@@ -151,7 +146,7 @@ DECISIONS = (
     Decision(
         name="verdict", label="Record what happened", permission="environments.operate_promotion", run=decide_unknown, form=VerdictForm,
         style="primary", help="A step's outcome is unknown. Look at the provider first: nothing is repeated blindly.",
-        applies=lambda p: p.state == P.NEEDS_OPERATOR,
+        applies=lambda p: p.state in VERDICTS,
     ),
     Decision(
         name="resubmit", label="Ask the gates again", permission="environments.request_promotion", run=resubmit,
@@ -161,16 +156,16 @@ DECISIONS = (
     Decision(
         name="waive", label="Waive a gate", permission="environments.waive_gate", run=waive, form=WaiveForm, folded=True,
         help="The gate stays visible as waived, with your name and reason.",
-        applies=lambda p: p.state in (P.BLOCKED, P.AWAITING_APPROVAL) and bool(waivable(p)),
+        applies=lambda p: p.state == P.BLOCKED and bool(waivable(p)), why_not=why_not_waive,
     ),
     Decision(
         name="roll-back", label="Roll back", permission="environments.roll_back", run=roll_back, form=ReasonForm, style="danger",
         folded=True, help="Brings the release back that was live before. The database is not restored.",
-        applies=lambda p: p.state in (P.SUCCEEDED, P.EXECUTING, P.VERIFYING, P.NEEDS_OPERATOR),
+        applies=lambda p: p.state in CAN_GO_BACK,
     ),
     Decision(
         name="withdraw", label="Withdraw", permission="environments.request_promotion", run=withdraw, form=OptionalReasonForm,
         folded=True, help="Takes the request back. Nothing was changed in the environment.",
-        applies=may_become(P.WITHDRAWN),
+        applies=lambda p: p.state in promotions.WITHDRAWABLE, why_not=why_not_withdraw,
     ),
 )  # fmt: skip

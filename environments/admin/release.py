@@ -17,6 +17,7 @@ from controlplane.core.adminsite.making import MakingMixin
 from controlplane.core.adminsite.navigation import Nav
 from environments.admin.base import REFUSALS, RowPage, person, who
 from environments.models import Application, Release
+from environments.services.releases import record_release
 
 
 class ReleaseForm(forms.Form):
@@ -50,8 +51,6 @@ class ReleaseAdmin(MakingMixin, RowPage):
     refusals = (*RowPage.refusals, *REFUSALS)
 
     def make(self, request: HttpRequest, data: dict[str, Any]) -> Done:
-        from environments.services.releases import record_release
-
         release = record_release(
             application=data["application"],
             version=data["version"],

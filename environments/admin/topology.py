@@ -16,6 +16,7 @@ from controlplane.core.adminsite.navigation import Nav
 from environments.admin.base import EditPage, EnvironmentFilter, job_started, person, run_note
 from environments.delivery.states import DEPLOYMENT_SERVING
 from environments.models import Application, Component, Deployment, ManagedDatabase, VariableRule
+from environments.services.backups import start_backup
 
 
 @admin.register(Application)
@@ -117,8 +118,6 @@ def _who(deployment: Deployment) -> str:
 
 
 def take_backup(request: HttpRequest, database: ManagedDatabase, data: dict[str, Any]) -> Done:
-    from environments.services.backups import start_backup
-
     job = start_backup(database=database, purpose="manual", actor=person(request))
     return Done(job_started(job, "The backup"), job)
 

@@ -25,11 +25,11 @@ def bars(
 
     ``key`` makes the ids on the page unique. An empty or all-zero series still says so.
     """
-    width, height, floor, top = 720, 190, 160, 12
+    width, height, floor, top = 520, 170, 142, 10
     highest = max((bar.value for bar in data), default=0)
     scale = (floor - top) / highest if highest else 0
     slot = (width - 44) / max(len(data), 1)
-    every = every or max(1, round(len(data) / 8))
+    every = every or max(1, round(len(data) / 6))
     parts = [_opening(width, height, key, title, _in_words(data, unit, bad_unit))]
     for share in (0.5, 1.0):
         y = floor - (floor - top) * share

@@ -33,7 +33,7 @@ class DecisionForm(forms.Form):
     template_name = "admin/evenkeel/fields.html"
 
     def __init__(self, *args: Any, obj: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.obj = obj
 
 

@@ -46,7 +46,8 @@ class ListMixin:
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         opts = self.opts  # type: ignore[attr-defined]
-        title = str(opts.verbose_name_plural)
+        nav = getattr(self, "nav", None)
+        title = (nav.label if nav else "") or str(opts.verbose_name_plural)
         context: dict[str, Any] = {"title": title[:1].upper() + title[1:], "intro": self.intro, "empty_list": self.empty_list}
         if self.csv_columns:
             query = request.GET.urlencode()

@@ -35,8 +35,9 @@ class MakingMixin:
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = self.make_form(request.POST) if request.method == "POST" else self.make_form(initial=request.GET.dict())
-        if request.method == "POST" and form.is_valid():
+        posted = request.method == "POST"
+        form = self.make_form(request.POST, label_suffix="") if posted else self.make_form(initial=request.GET.dict(), label_suffix="")
+        if posted and form.is_valid():
             try:
                 done = self.make(request, form.cleaned_data)
             except (ValidationError, *self.refusals) as refusal:

@@ -259,4 +259,4 @@ def _block(item: Any) -> SafeString:
 
 
 def _time(moment: datetime, words: str) -> SafeString:
-    return format_html('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>', moment.isoformat(), moment, words)
+    return format_html('<time datetime="{}" title="{} UTC">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S}", words)

@@ -1,0 +1,82 @@
+"""axe finds no violation on the pages that people work on, in light and dark, and nothing is wider than a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+
+from tests.browser.rows import World
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+
+
+def pages(world: World) -> dict[str, str]:
+    def of(model: str, pk: int) -> str:
+        return f"/admin/{model}/{pk}/change/"
+
+    return {
+        "dashboard": "/admin/",
+        "promotions": "/admin/environments/promotion/",
+        "promotion": of("environments/promotion", world.pending.pk),
+        "promotion-done": of("environments/promotion", world.done.pk),
+        "history": "/admin/environments/deployment/",
+        "deployment": of("environments/deployment", world.deployment.pk),
+        "findings": "/admin/environments/finding/",
+        "finding": of("environments/finding", world.finding.pk),
+        "report": of("environments/diagnosisrun", world.run.pk),
+        "environment": of("environments/environment", world.production.pk),
+        "database": of("environments/manageddatabase", world.database.pk),
+        "migrations": "/admin/migrations/",
+        "migration": of("migrations_registry/migration", world.migration.pk),
+        "errors": "/admin/errors/",
+        "error": of("errors/errorgroup", world.group.pk),
+        "job": of("core/job", world.job.pk),
+        "audit": "/admin/core/auditevent/",
+    }
+
+
+def violations(page: Any) -> list[str]:
+    """Evaluated, not included: the page's policy stays as strict as it is."""
+    page.evaluate(AXE + "; 0")
+    found = page.evaluate("async () => (await axe.run(document)).violations")
+    page.evaluate("0")
+    return [f"{page.url}: {v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}" for v in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(
+    open_page: Callable[..., Any], world: World, shoot: Callable[[Any, str], None], troubles: list[str], scheme: str
+) -> None:
+    page = open_page("bob", scheme=scheme)
+    found = []
+    for name, url in pages(world).items():
+        page.goto(url)
+        assert page.locator("#content").count(), (name, page.inner_text("body")[:600])
+        found += violations(page)
+        shoot(page, f"{name}-{scheme}")
+    developer = open_page("alice", scheme=scheme)
+    developer.goto("/admin/environments/promotion/add/")
+    found += violations(developer)
+    shoot(developer, f"request-{scheme}")
+    login = open_page(None, scheme=scheme)
+    login.goto("/admin/login/")
+    found += violations(login)
+    shoot(login, f"login-{scheme}")
+    troubles[:] = [trouble for trouble in troubles if "inline style" not in trouble]  # axe's own probes, refused as they should be
+    assert found == []
+
+
+def test_no_page_is_wider_than_a_phone(open_page: Callable[..., Any], world: World, shoot: Callable[[Any, str], None]) -> None:
+    page = open_page("bob", width=390)
+    too_wide = []
+    for name, url in pages(world).items():
+        page.goto(url)
+        shoot(page, f"{name}-phone")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 390:
+            too_wide.append((name, width))
+    assert too_wide == []
