@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 #: Names of the control plane's own keys. A secret reference may never point at one of them.
@@ -31,15 +33,19 @@ class Env(environ.Env):  # type: ignore[misc]
         url = self.required(name)
         if urlsplit(url).scheme not in ("postgres", "postgresql"):
             raise ImproperlyConfigured(f"{name} must be a postgresql:// URL. No other database can hold Evenkeel's state.")
-        settings = dict(self.db_url_config(url))
-        settings["ENGINE"] = "django.db.backends.postgresql"
-        return settings
+        config = dict(self.db_url_config(url))
+        if not config["NAME"]:
+            raise ImproperlyConfigured(f"{name} names no database.")
+        config["ENGINE"] = "django.db.backends.postgresql"
+        return config
 
     def redis(self, name: str) -> str:
         """A redis:// or rediss:// URL; raises ImproperlyConfigured for anything else (an empty one would mean AMQP)."""
         url = self.required(name)
         if urlsplit(url).scheme not in ("redis", "rediss", "unix", "redis+socket"):
             raise ImproperlyConfigured(f"{name} must be a redis:// or rediss:// URL.")
+        if urlsplit(url).scheme in ("redis", "rediss") and not urlsplit(url).hostname:
+            raise ImproperlyConfigured(f"{name} names no host.")
         return url
 
     def directory(self, name: str, default: Path) -> Path:
@@ -61,6 +67,15 @@ class Env(environ.Env):  # type: ignore[misc]
         if not isinstance(loaded, dict) or not all(_is_command(entry) for entry in loaded.values()):
             raise ImproperlyConfigured(f'{name}: every entry of {path} must be {{"argv": [words], "timeout_seconds": number}}.')
         return loaded
+
+
+def stop_unless_configured(exit_code: int = 1) -> None:
+    """Loads the settings; when they can't be, ends this process with one line on stderr instead of a traceback."""
+    try:
+        settings.INSTALLED_APPS  # noqa: B018 - the first look loads them all
+    except ImproperlyConfigured as error:
+        sys.stderr.write(f"Evenkeel is not configured: {error}\n")
+        sys.exit(exit_code)
 
 
 def _is_command(entry: object) -> bool:
