@@ -54,7 +54,7 @@ def alerts(context: JobContext) -> dict[str, Any]:
             kind="errors.rate",
             title=f"{name}: {row['total']} errors in one minute",
             body=f"{row['total']} errors in {row['seen']} requests at {minute:%Y-%m-%d %H:%M} UTC.",
-            link=f"/admin/errors/errorgroup/?environment__id__exact={row['environment_id']}",
+            link=f"/admin/errors/errorgroup/?environment={row['environment_id']}",
             dedupe_key=f"errors-rate-{row['environment_id']}-{window}",
         )
         told += [name] if notice is not None else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from pytest_django import DjangoAssertNumQueries, DjangoDbBlocker, Settings
 import controlplane
 from controlplane.core import pulse, tasks
 from controlplane.core.models import Job, Pulse
+from tests.helpers import wait_until
+from tests.worker import Worker
 
 
 def test_health_touches_nothing(django_db_blocker: DjangoDbBlocker, settings: Settings) -> None:
@@ -105,3 +108,9 @@ class TestHealthz:
     def test_it_does_not_use_the_connection_of_the_request(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         with django_assert_num_queries(0):
             healthz()
+
+    def test_a_real_worker_is_seen_by_the_sweep_that_it_ran(self, celery_worker: Callable[..., Worker]) -> None:
+        Pulse.objects.all().delete()
+        celery_worker()
+        tasks.sweep.delay()
+        wait_until(lambda: healthz()[0] == 200, what="the worker to be seen")
