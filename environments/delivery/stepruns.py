@@ -71,7 +71,7 @@ def fail(step_run: StepRun, error: str, *, changed: bool) -> None:
 
 
 def undone(step_run: StepRun, evidence: dict[str, Any]) -> None:
-    values = {"finished_at": timezone.now(), "evidence": {**step_run.evidence, "undo": _plain(evidence)}}
+    values: dict[str, Any] = {"finished_at": timezone.now(), "evidence": {**step_run.evidence, "undo": _plain(evidence)}}
     _change(step_run, S.UNDONE, action="step.undone", **values)
 
 

@@ -106,7 +106,7 @@ class Shop:
 
 def drain(*kinds: str) -> list[Job]:
     """Runs every queued job in this process until none is left, as a worker would; returns them as they ended."""
-    ran = []
+    ran: list[Job] = []
     while True:
         queued = Job.objects.filter(state=JobState.QUEUED).order_by("id")
         job = (queued.filter(kind__in=kinds) if kinds else queued).first()
@@ -115,6 +115,12 @@ def drain(*kinds: str) -> list[Job]:
         jobs.run(job.pk)
         job.refresh_from_db()
         ran.append(job)
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Nobody logs in with a password here, so that hashing four of them properly would only take time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -183,7 +189,7 @@ def provider_settings(settings: Any, tmp_path: Path, commands: dict[str, Any]) -
 
 
 @pytest.fixture
-def shop(transactional_db: None, cast: dict[str, User], provider_settings: Path, health_server: Callable[..., str]) -> Shop:
+def shop(db: None, cast: dict[str, User], provider_settings: Path, health_server: Callable[..., str]) -> Shop:
     application = Application.objects.create(slug="shop", name="Shop")
     staging = Environment.objects.create(
         application=application, name="staging", tier="staging", order=1, data_class="masked", soak_seconds=0
