@@ -44,9 +44,9 @@ def resolve(reference: str) -> str:
             raise SecretReferenceError(f"{reference} is not set, or empty, in the environment of this process.")
         return _not_our_own(reference, value)
     path = _secret_path(name)
-    if not path.is_file():
-        raise SecretReferenceError(f"{reference} is not there, or not a file.")
     try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise SecretReferenceError(f"{reference} is not there, or not a file.")
         value = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretReferenceError(f"{reference} can't be read: {type(error).__name__}.") from error
