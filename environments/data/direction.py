@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -104,6 +104,7 @@ def open_sessions(direction: Direction) -> Iterator[tuple[Source, Target]]:
         _refuse_same_database(source, target, direction.source.reference, direction)
         source.rollback()
         target.rollback()
+        _notice_a_dead_client(target)
         source.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         source.read_only = True
         yield Source(source, _SEAL), Target(target, _SEAL)
@@ -132,6 +133,12 @@ def _refuse_same_database(source: psycopg.Connection, target: psycopg.Connection
             f"{direction.target.reference}, the target, is the very database of {direction.source} ({reference}). "
             "Nothing was written. Correct the reference of the target."
         )
+
+
+def _notice_a_dead_client(connection: psycopg.Connection) -> None:
+    """So that the server ends a long statement of a process that was killed, and its locks with it. Not every server can."""
+    with suppress(psycopg.errors.InvalidParameterValue), connection.transaction():
+        connection.execute("SET client_connection_check_interval = '5s'")
 
 
 def _check_seal(seal: object) -> None:

@@ -41,6 +41,8 @@ class Digest(NamedTuple):
 
 def prepare(connection: psycopg.Connection) -> None:
     """Makes text forms the same for the length of the transaction, and row security an error instead of a silent filter."""
+    connection.prepare_threshold = None  # a server-side plan would not survive temporary tables that change their shape
+    connection.prepare_threshold = None  # a server-side plan would not survive temporary tables that change their shape
     for name, value in {**TEXT_SETTINGS, "row_security": "off"}.items():
         connection.execute("SELECT set_config(%s, %s, true)", [name, value])
 
