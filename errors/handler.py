@@ -13,6 +13,7 @@ import logging
 import threading
 import traceback
 import uuid
+from collections.abc import Container
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +25,7 @@ from django.db import connection
 from environments.models import Environment
 from errors import services
 from errors.classify import classify, sqlstate_of
+from errors.intake import CATEGORIES, SEVERITIES
 from errors.scrub import scrub_text
 
 logger = logging.getLogger(__name__)
@@ -157,13 +159,17 @@ def _event(error: Exception, event_id: uuid.UUID, fields: dict[str, Any]) -> tup
     }
     handled = Handled(
         event_id,
-        str(fields.get("category") or judged.category),
-        str(fields.get("severity") or judged.severity),
+        _one_of(CATEGORIES, fields.get("category"), judged.category),
+        _one_of(SEVERITIES, fields.get("severity"), judged.severity),
         str(fields["user_message"]) or judged.user_message,
         state,
         judged.retryable,
     )
     return handled, event
+
+
+def _one_of(known: Container[str], given: object, judged: str) -> str:
+    return given if isinstance(given, str) and given in known else judged
 
 
 def _driver_error(error: BaseException) -> psycopg.Error | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
@@ -62,8 +63,12 @@ def alerts(context: JobContext) -> dict[str, Any]:
 
 
 def _delete(context: JobContext, old: QuerySet[Any]) -> int:
+    """What a report is writing to at this moment is left for the next time, for it is not old any more."""
     total = 0
-    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+    while True:
         context.check()
-        total += old.model._base_manager.filter(pk__in=ids).delete()[0]
-    return total
+        with transaction.atomic():
+            ids = list(old.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:BATCH])
+            if not ids:
+                return total
+            total += old.model._base_manager.filter(pk__in=ids).delete()[0]

@@ -113,6 +113,8 @@ def _lock_groups(environment: Environment, events: list[Prepared]) -> tuple[dict
         ErrorGroup.objects.bulk_create(sorted(rows, key=lambda row: row.fingerprint), ignore_conflicts=True)
     locked = ErrorGroup.objects.select_for_update(no_key=True).filter(environment=environment, fingerprint__in=[*first, OVERFLOW])
     by_key = {group.fingerprint: group for group in locked.order_by("fingerprint")}
+    if OVERFLOW not in by_key and not first.keys() <= by_key.keys():
+        return _lock_groups(environment, events)  # retention took an old group away while we waited for its lock
     return by_key, {key for key in [*missing, OVERFLOW] if key in by_key and by_key[key].count == 0}
 
 

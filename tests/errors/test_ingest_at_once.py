@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections, transaction
 
 from environments.models import Environment
 from errors import services
 from errors.models import ErrorEvent, ErrorGroup, TrafficMinute
 from tests.errors.helpers import event
+from tests.helpers import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +63,27 @@ def test_the_same_report_sent_twice_at_once_counts_once(staging: Environment) ->
     assert sum(at_once(*[reporter(staging, batches)] * 4)) == 25
     assert ErrorEvent.objects.count() == sum(ErrorGroup.objects.values_list("count", flat=True)) == 25
     assert sum(TrafficMinute.objects.values_list("errors", flat=True)) == 25
+
+
+def test_a_group_that_retention_takes_away_meanwhile_is_made_again(staging: Environment) -> None:
+    services.ingest(environment=staging, payload={"events": [event()]})
+    old = ErrorGroup.objects.get()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            ErrorGroup.objects.select_for_update().get(pk=old.pk)
+            later = pool.submit(reporter(staging, [[event()]]))
+            wait_until(somebody_waits_for_a_lock, what="the report to wait for the group")
+            old.delete()
+        assert later.result(20) == 1
+        pool.submit(connections.close_all).result(20)  # those of that thread
+    assert ErrorGroup.objects.values_list("count", flat=True).get() == 1
+    assert ErrorGroup.objects.get().pk != old.pk
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 def test_one_id_with_two_faces_at_once_is_one_event(staging: Environment) -> None:
