@@ -46,10 +46,15 @@ class RefusedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What became of a report. ``over_limit`` events count in the rate but were not kept; wait ``retry_after`` seconds then."""
+    """What became of a report.
+
+    ``counted`` events are of groups with rows enough: they raised the counts and have no row. ``over_limit`` events came in a
+    flood: they count in the rate alone, and the sender should wait ``retry_after`` seconds.
+    """
 
     requests: int = 0
     kept: int = 0
+    counted: int = 0
     duplicates: int = 0
     over_limit: int = 0
     retry_after: int = 0
@@ -83,15 +88,15 @@ def ingest(*, environment: Environment, payload: object) -> Ingested:
     with transaction.atomic():
         room = _room(environment, now) if prepared else 0
         within = dict(list(prepared.items())[:room])
-        kept, rejected = store.store(environment, list(within.values()))
+        stored = store.store(environment, list(within.values()))
         over = len(prepared) - len(within)
-        counted = {event.event_id: event.release for event in within.values() if event.event_id in kept}
+        counted = {event.event_id: event.release for event in within.values() if event.event_id in stored.kept | stored.counted}
         errors = Counter([*counted.values(), *(event.release for index, event in prepared.items() if index not in within)])
         # In one order, so that two reports never wait for each other.
         for version in sorted({release, *errors}):
             seen = requests if version == release else 0
             store.add_traffic(environment, release=version, minute=now, requests=seen, errors=errors[version])
-    reasons = {one.event_id: one.reason for one in rejected}
+    reasons = {one.event_id: one.reason for one in stored.rejected}
     refused += [
         RefusedEvent(index=index, event_id=str(event.event_id), reason=reasons[event.event_id])
         for index, event in within.items()
@@ -99,8 +104,9 @@ def ingest(*, environment: Environment, payload: object) -> Ingested:
     ]
     return Ingested(
         requests=requests,
-        kept=len(kept),
-        duplicates=len(within) - len(kept) - sum(event.event_id in reasons for event in within.values()),
+        kept=len(stored.kept),
+        counted=len(stored.counted),
+        duplicates=len(within) - len(counted) - sum(event.event_id in reasons for event in within.values()),
         over_limit=over,
         retry_after=60 - now.second if over else 0,
         refused=sorted(refused, key=lambda one: one.index),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import DataError, IntegrityError, connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from controlplane.core import audit, notify
@@ -17,6 +18,8 @@ from errors.models import ErrorEvent, ErrorGroup, ErrorSeverity, TrafficMinute
 
 #: More new groups than this in a minute are one flood with a bad key: what is new beyond it goes to one group of its own.
 NEW_GROUPS_A_MINUTE = 60
+#: Of one group. More are counted and have no row, so that one error in every request does not fill the disk.
+ROWS_AN_HOUR = 200
 OVERFLOW = "1O-overflow"
 OVERFLOW_TITLE = "Too many different new errors at once"
 
@@ -27,10 +30,22 @@ class Rejected:
     reason: str
 
 
-def store(environment: Environment, events: Sequence[Prepared]) -> tuple[set[uuid.UUID], list[Rejected]]:
-    """(ids that were new and are kept, events that the database refused). Events that were there already are in neither.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """``kept`` are the ids of new events that have a row now; ``counted`` those of new events that only raised the counts."""
 
-    Call it in a transaction. An event that the database refuses is found by halving, so that it takes no other with it.
+    kept: set[uuid.UUID] = field(default_factory=set)
+    counted: set[uuid.UUID] = field(default_factory=set)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def __add__(self, other: Stored) -> Stored:
+        return Stored(self.kept | other.kept, self.counted | other.counted, self.rejected + other.rejected)
+
+
+def store(environment: Environment, events: Sequence[Prepared]) -> Stored:
+    """What became of each; events that were there already are in no part of the answer. Call it in a transaction.
+
+    An event that the database refuses is found by halving, so that it takes no other with it.
     """
     ordered = sorted({event.event_id: event for event in events}.values(), key=lambda event: event.fingerprint)
     return _store_or_halve(environment, ordered, second_try=False)
@@ -53,42 +68,57 @@ def floor_minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def _store_or_halve(
-    environment: Environment, events: list[Prepared], *, second_try: bool
-) -> tuple[set[uuid.UUID], list[Rejected]]:
+def _store_or_halve(environment: Environment, events: list[Prepared], *, second_try: bool) -> Stored:
     if not events:
-        return set(), []
+        return Stored()
     try:
         with transaction.atomic():
-            return _store(environment, events), []
+            return _store(environment, events)
     except (DataError, IntegrityError) as error:
         if len(events) == 1:
             if not second_try:  # the same id arrived on another connection at this moment: now it is seen as a duplicate
                 return _store_or_halve(environment, events, second_try=True)
-            return set(), [Rejected(events[0].event_id, f"The database can't hold it ({type(error).__name__}).")]
+            return Stored(rejected=[Rejected(events[0].event_id, f"The database can't hold it ({type(error).__name__}).")])
     middle = len(events) // 2
-    kept, rejected = _store_or_halve(environment, events[:middle], second_try=False)
-    more_kept, more_rejected = _store_or_halve(environment, events[middle:], second_try=False)
-    return kept | more_kept, rejected + more_rejected
+    return _store_or_halve(environment, events[:middle], second_try=False) + _store_or_halve(
+        environment, events[middle:], second_try=False
+    )
 
 
-def _store(environment: Environment, events: list[Prepared]) -> set[uuid.UUID]:
+def _store(environment: Environment, events: list[Prepared]) -> Stored:
     events = _without_known(environment, events)
     if not events:
-        return set()
+        return Stored()
     by_key, new_keys = _lock_groups(environment, events)
     # Asked again behind the locks: a second copy of the same report waited there for the first.
     events = _without_known(environment, events)
     used = {group.pk for group in (_group_of(event, by_key) for event in events)}
     ErrorGroup.objects.filter(pk__in=[by_key[key].pk for key in new_keys if by_key[key].pk not in used]).delete()
     if not events:
-        return set()
-    ErrorEvent.objects.bulk_create(_row(environment, _group_of(event, by_key), event) for event in events)
+        return Stored()
+    kept = _worth_a_row(events, by_key)
+    ErrorEvent.objects.bulk_create(_row(environment, _group_of(event, by_key), event) for event in kept)
     _update_groups(by_key, events)
     for key in sorted(new_keys):
         if by_key[key].pk in used:
             _announce(by_key[key])
-    return {event.event_id for event in events}
+    ids = {event.event_id for event in kept}
+    return Stored(ids, {event.event_id for event in events} - ids)
+
+
+def _worth_a_row(events: list[Prepared], by_key: dict[str, ErrorGroup]) -> list[Prepared]:
+    """The thousandth event of a group in an hour tells nothing that the first did not: it raises the counts, and has no row."""
+    since = timezone.now() - timedelta(hours=1)
+    groups = {_group_of(event, by_key).pk for event in events}
+    recent = ErrorEvent.objects.filter(group__in=groups, occurred_at__gte=since).order_by()
+    rows = dict(recent.values_list("group").annotate(count=Count("pk")))
+    kept = []
+    for event in events:
+        group = _group_of(event, by_key).pk
+        rows[group] = rows.get(group, 0) + 1
+        if rows[group] <= ROWS_AN_HOUR:
+            kept.append(event)
+    return kept
 
 
 def _without_known(environment: Environment, events: list[Prepared]) -> list[Prepared]:

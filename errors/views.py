@@ -54,6 +54,7 @@ def _result(done: services.Ingested) -> JsonResponse:
     counts: dict[str, Any] = {
         "requests": done.requests,
         "kept": done.kept,
+        "counted": done.counted,
         "duplicates": done.duplicates,
         "refused": [{"index": one.index, "event_id": one.event_id, "reason": one.reason} for one in done.refused],
     }
@@ -62,8 +63,8 @@ def _result(done: services.Ingested) -> JsonResponse:
             f"Too many errors in this minute: {done.over_limit} were counted, but not kept. Do not send them again; "
             f"go on in {done.retry_after} s."
         )
-        return _answer(429, error=message, headers={"Retry-After": str(done.retry_after)}, counted_only=done.over_limit, **counts)
-    if done.refused and not done.kept and not done.duplicates:
+        return _answer(429, error=message, headers={"Retry-After": str(done.retry_after)}, over_limit=done.over_limit, **counts)
+    if done.refused and not done.kept and not done.counted and not done.duplicates:
         return _answer(400, error="No event could be kept; the requests were counted.", **counts)
     return _answer(200, **counts)
 

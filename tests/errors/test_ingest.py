@@ -161,6 +161,19 @@ def test_a_flood_of_new_errors_goes_to_one_group(staging: Environment) -> None:
     assert ErrorGroup.objects.get(fingerprint=store.OVERFLOW).count == 100 - store.NEW_GROUPS_A_MINUTE
 
 
+def test_a_group_with_rows_enough_is_counted_without_more_rows(staging: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "ROWS_AN_HOUR", 5)
+    first = send(staging, *[event() for _ in range(8)], event(type="Other"))
+    second = send(staging, event(), event(type="Other"))
+    assert [(done.kept, done.counted, done.duplicates) for done in (first, second)] == [(6, 3, 0), (1, 1, 0)]
+    assert ErrorEvent.objects.count() == 7
+    assert dict(ErrorGroup.objects.values_list("title", "count")) == {
+        "ValueError: a shelf is empty": 9,
+        "Other: a shelf is empty": 2,
+    }
+    assert sum(TrafficMinute.objects.values_list("errors", flat=True)) == 11
+
+
 def test_beyond_the_limit_of_a_minute_errors_are_counted_but_not_kept(
     staging: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

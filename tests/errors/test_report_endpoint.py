@@ -35,7 +35,7 @@ def test_a_report_is_kept_for_the_environment_of_its_key(key: str, staging: Envi
     answer = post(key, {"release": "1", "requests": 3, "events": [event(), "bad"]})
     assert answer.status_code == 200
     refused = {"index": 1, "event_id": "", "reason": "An event must be a JSON object."}
-    assert answer.json() == {"requests": 3, "kept": 1, "duplicates": 0, "refused": [refused]}
+    assert answer.json() == {"requests": 3, "kept": 1, "counted": 0, "duplicates": 0, "refused": [refused]}
     assert ErrorEvent.objects.get().environment == staging
 
 
@@ -91,7 +91,7 @@ def test_too_many_errors_say_when_to_go_on(key: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(services, "MAX_EVENTS_A_MINUTE", 2)
     answer = post(key, {"requests": 9, "events": [event() for _ in range(5)]})
     assert answer.status_code == 429
-    assert (answer.json()["kept"], answer.json()["counted_only"], answer.json()["requests"]) == (2, 3, 9)
+    assert (answer.json()["kept"], answer.json()["over_limit"], answer.json()["requests"]) == (2, 3, 9)
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
 
 
