@@ -152,7 +152,7 @@ def _interval_row(seconds: int) -> dict[str, IntervalSchedule]:
 
 register(
     Schedule(
-        name="Sweeper",
+        name="sweeper",
         kind=SWEEP,
         every_seconds=30,
         description="Sends jobs again whose message was lost, and takes jobs from workers that fell silent.",

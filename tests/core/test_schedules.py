@@ -41,10 +41,10 @@ def entry() -> PeriodicTask:
 @pytest.mark.django_db
 class TestSeed:
     def test_it_makes_what_is_missing(self) -> None:
-        assert {NIGHTLY.name, "Sweeper"} <= set(schedules.seed())
+        assert {NIGHTLY.name, "sweeper"} <= set(schedules.seed())
         assert schedules.seed() == []
         assert (entry().task, str(entry().crontab.timezone)) == ("core.run_scheduled", "UTC")
-        sweeper = PeriodicTask.objects.get(name="Sweeper")
+        sweeper = PeriodicTask.objects.get(name="sweeper")
         assert (sweeper.task, sweeper.interval.every) == ("core.sweep", 30)
 
     def test_what_operators_changed_stays(self) -> None:
