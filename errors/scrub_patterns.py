@@ -112,6 +112,8 @@ _RULES: tuple[_Rule, ...] = (
         rf"\1{REMOVED}",
         _I | re.DOTALL,
     ),
+    _rule("</", rf"(<(?:{_NAMES})[\w.:-]{{0,40}}>)[^<]*", rf"\1{REMOVED}", _I),
+    _rule("-u|--user", r"((?:\s|\A)(?:-u|--user|--proxy-user)[ =]\s{0,4}[^\s:]{1,80}:)\S+", rf"\1{REMOVED}"),
     _rule(_NAME_HINTS, rf"((?:{_NAMES})[\w.-]{{0,40}}[\"']\s?,\s?){_QUOTED}", rf"\1{REMOVED}", _I | re.DOTALL),
     _rule(
         "passw|passphrase|secret|token",

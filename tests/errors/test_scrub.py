@@ -107,6 +107,8 @@ def test_names_that_only_look_like_it(name: str) -> None:
         ("LINE 1: ...RE note = 'personal thing' AND", "personal"),
         ("next=%252Fx%253Ftoken%253Dabc123", "abc123"),
         ("toKen=abc123", "abc123"),
+        ("<Password>two words</Password>", "two words"),
+        ("curl -u bob:s3cr3t https://x.example", "s3cr3t"),
     ],
 )  # fmt: skip
 def test_secrets_in_text(text: str, gone: str) -> None:
