@@ -1,0 +1,257 @@
+"""Workers die, run twice, and fall silent. A rollout goes on from its rows, and nothing happens twice."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from controlplane.core import jobs
+from controlplane.core.models import Job, JobState
+from environments.delivery import executor, rollout, stepruns
+from environments.models import Deployment, Promotion, ProviderCall
+from environments.providers.command import CommandProvider
+from environments.providers.release_directory import ReleaseDirectory
+from environments.services import promotions
+from environments.services.errors import Conflict, ServiceError
+from tests.environments.delivery.conftest import Shop, drain
+from tests.helpers import wait_until
+from tests.worker import Worker
+
+committed = pytest.mark.django_db(transaction=True)
+
+
+class Died(BaseException):
+    """As if the process had been killed at this very moment."""
+
+
+class Quiet:
+    """A report to nobody."""
+
+    def log(self, line: str) -> None: ...
+
+    def progress(self, percent: int, text: str = "") -> None: ...
+
+    def check(self) -> None: ...
+
+
+#: Everything that leaves a trace in a rollout: before and after each of these the worker may die.
+TRACES: list[tuple[Any, str]] = [
+    (executor, "move"),
+    (stepruns, "_change"),
+    (rollout, "transition"),
+    (ReleaseDirectory, "write_note"),
+    (ReleaseDirectory, "switch"),
+    (CommandProvider, "_command"),
+]
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], bool]:
+    """The process dies at the given trace: even numbers before it is left, odd ones right after. Returns whether it did."""
+    counter, died = itertools.count(), threading.Event()
+
+    def deadly(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            turn = next(counter) * 2
+            if turn == number:
+                died.set()
+                raise Died
+            result = original(*arguments, **named)
+            if turn + 1 == number:
+                died.set()
+                raise Died
+            return result
+
+        return call
+
+    for owner, name in TRACES:
+        monkeypatch.setattr(owner, name, deadly(getattr(owner, name)))
+    return died.is_set
+
+
+def looks_right(shop: Shop, promotion: Promotion, version: str) -> None:
+    """One live deployment, one switch, nothing left open."""
+    promotion.refresh_from_db()
+    assert (promotion.state, shop.serves("staging")) == ("succeeded", version), promotion.outcome
+    deployment = Deployment.objects.get(promotion=promotion)
+    assert deployment.state == "verified"
+    assert deployment.log.count("`current` was switched") <= 1, deployment.log
+    assert not ProviderCall.objects.filter(deployment=deployment, operation="deploy", outcome="pending").exists()
+    live = Deployment.objects.filter(component=deployment.component, state__in=["live", "verified"])
+    assert list(live) == [deployment]
+
+
+@pytest.mark.usefixtures("only_delivery")
+def test_a_death_at_any_moment_changes_nothing_about_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rollout after rollout, each with one death, a moment later each time; the next worker begins where the rows say."""
+    first = shop.release("1.0.0")
+    promotions.initial_deployment(release=first, environment=shop.staging, actor=shop.cast["bob"])
+    drain()
+    shop.diagnosed()
+    for number in itertools.count():
+        release = shop.release(f"1.{number + 1}.0")
+        promotion = promotions.request_promotion(release=release, target=shop.staging, requester=shop.cast["alice"])
+        promotions.evaluate(promotion=promotion)
+        with monkeypatch.context() as patch:
+            died = die_at(patch, number)
+            with suppress(Died):
+                executor.run(promotion.pk, Quiet())
+        executor.run(promotion.pk, Quiet())
+        looks_right(shop, promotion, release.version)
+        if not died():
+            assert number > 30, "there are more moments than that"
+            return
+
+
+@pytest.mark.usefixtures("only_delivery")
+def test_a_death_at_any_moment_of_the_way_back_changes_nothing_about_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.staging.components.update(settings={}, health_url="")  # the switch alone, because there are many
+    first = shop.release("1.0.0")
+    promotions.initial_deployment(release=first, environment=shop.staging, actor=shop.cast["bob"])
+    drain()
+    shop.diagnosed()
+    for number in itertools.count():
+        release = shop.release(f"1.{number + 1}.0")
+        promotion = promotions.request_promotion(release=release, target=shop.staging, requester=shop.cast["alice"])
+        drain()
+        promotion.refresh_from_db()
+        promotions.roll_back(promotion=promotion, actor=shop.cast["bob"], reason="To see how it goes.")
+        with monkeypatch.context() as patch:
+            died = die_at(patch, number)
+            with suppress(Died):
+                executor.run(promotion.pk, Quiet())
+        executor.run(promotion.pk, Quiet())
+        promotion.refresh_from_db()
+        assert (promotion.state, shop.serves("staging")) == ("rolled-back", "1.0.0"), f"died at {number}: {promotion.outcome}"
+        back = Deployment.objects.get(promotion=promotion, kind="rollback")
+        assert (back.state, back.actor) == ("verified", shop.cast["bob"])
+        if not died():
+            assert number > 20, "there are more moments than that"
+            return
+
+
+@pytest.mark.usefixtures("only_delivery")
+def test_a_second_job_for_the_same_promotion_finds_nothing_to_do(shop: Shop) -> None:
+    shop.started()
+    promotion = shop.approved(shop.requested("1.1.0"))
+    for _ in range(2):
+        promotions.execute(promotion=promotion, actor=shop.cast["bob"])
+    ran = drain()
+    assert [job.result["state"] for job in ran] == ["succeeded"] * 3
+    assert shop.effects.count("restart 1.1.0 production") == 1
+
+
+@committed
+@pytest.mark.usefixtures("only_delivery")
+def test_two_workers_at_once_deploy_once(shop: Shop) -> None:
+    shop.started()
+    promotion = shop.approved(shop.requested("1.1.0"))
+    shop.production.components.update(settings={"prepare": "make-ready", "restart": "take-over"})
+    second = promotions.execute(promotion=promotion, actor=shop.cast["bob"])
+    ids = list(Job.objects.filter(state=JobState.QUEUED).values_list("pk", flat=True))
+    assert second.pk in ids
+
+    def work(job_id: int) -> None:
+        try:
+            jobs.run(job_id)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(pk,)) for pk in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    promotion.refresh_from_db()
+    assert promotion.state in ("stale", "succeeded"), promotion.outcome
+    assert Deployment.objects.filter(promotion=promotion).count() <= 1
+    assert shop.effects.count("restart 1.1.0 production") <= 1
+
+
+@committed
+@pytest.mark.usefixtures("only_delivery")
+def test_two_approvers_at_once_start_one_rollout(shop: Shop) -> None:
+    """From two connections at the same moment: one is counted, the other is told in plain words."""
+    shop.started()
+    promotion = shop.requested("1.1.0")
+    shop.cast["carol"].groups.set(shop.cast["bob"].groups.all())
+    said: list[object] = []
+    ready = threading.Barrier(2)
+
+    def decide(name: str) -> None:
+        try:
+            person = type(shop.cast[name]).objects.get(username=name)
+            mine = Promotion.objects.get(pk=promotion.pk)
+            ready.wait(10)
+            said.append(promotions.approve(promotion=mine, approver=person, digest=mine.digest))
+        except ServiceError as error:
+            said.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=decide, args=(name,)) for name in ("bob", "carol")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    refused = [answer for answer in said if isinstance(answer, Conflict)]
+    assert len(said) == 2
+    assert len(refused) == 1
+    assert "Somebody was faster: the promotion is approved by" in str(refused[0])
+    assert promotion.approvals.count() == 1
+    assert Job.objects.filter(kind="promotion.execute", subject=str(promotion.pk)).count() == 1
+
+
+@committed
+@pytest.mark.parametrize("where", ["prepare", "restart"])
+def test_a_killed_worker_is_replaced_in_the_middle_of_a_deployment(
+    shop: Shop, celery_worker: Callable[..., Worker], commands: dict[str, Any], tmp_path: Path, where: str
+) -> None:
+    """SIGKILL while the command runs. The command itself lives on; nobody starts it again beside itself."""
+    shop.started()
+    promotion = shop.requested("1.1.0")
+    assert promotion.state == "awaiting", promotion.outcome
+    (tmp_path / "commands.json").write_text(json.dumps(commands))
+    environ = {"EVENKEEL_COMMANDS_FILE": str(tmp_path / "commands.json"), "EVENKEEL_RELEASES_DIR": str(shop.releases_dir)}
+    first = celery_worker(**environ)
+    shop.switch(f"hang-{where}")
+    shop.approved(promotion)
+    job = Job.objects.get(kind="promotion.execute", subject=str(promotion.pk))
+    wait_until(lambda: Path(f"{shop.effects_file}.hanging").exists(), what="the command to run")
+    first.kill()
+    jobs.sweep(now=timezone.now() + timedelta(seconds=60))
+    job.refresh_from_db()
+    assert job.state == JobState.QUEUED
+    celery_worker(**environ)
+    # The second worker reads back; an orphaned prepare command still holds the lock, so it waits instead of starting another.
+    deployment = wait_until(
+        lambda: Deployment.objects.filter(promotion=promotion, log__contains="Reading back").first() or where == "restart",
+        what="the second worker to read back",
+    )
+    assert deployment
+    assert shop.effects.count("prepare 1.1.0") == 2, "one in staging, one in production"
+    shop.switch(f"hang-{where}", on=False)
+    wait_until(lambda: _state(promotion) in ("succeeded", "failed", "rolled-back", "needs-operator"), seconds=40, what="its end")
+    promotion.refresh_from_db()
+    assert (promotion.state, shop.serves("production")) == ("succeeded", "1.1.0"), promotion.outcome
+    deployment = Deployment.objects.get(promotion=promotion)
+    assert deployment.state == "verified"
+    outcomes = list(deployment.provider_calls.order_by("id").values_list("operation", "outcome"))
+    if where == "prepare":
+        assert outcomes == [("deploy", "unknown"), ("deploy", "accepted"), ("settle", "accepted")]
+    else:
+        assert outcomes[0] == ("deploy", "accepted")
+        assert shop.effects.count("prepare 1.1.0") == 2
+
+
+def _state(promotion: Promotion) -> str:
+    return Promotion.objects.values_list("state", flat=True).get(pk=promotion.pk)
