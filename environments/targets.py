@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from controlplane.core import secretrefs
 
@@ -44,8 +45,9 @@ def connect(
     timeouts = timeouts or (Timeouts() if write else READ_TIMEOUTS)
     try:
         connection = psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name=APPLICATION_NAME)
-    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
-        raise TargetError(f"The database behind {reference} can't be reached: {reason(error)}") from error
+    except psycopg.OperationalError as error:
+        # Without its cause: libpq quotes parts of the address, and a traceback would show them.
+        raise TargetError(f"The database behind {reference} can't be reached: {_without_secrets(reason(error), dsn)}") from None
     with connection:
         for name, value in (
             ("statement_timeout", f"{timeouts.statement}ms"),
@@ -61,9 +63,21 @@ def connect(
 def address(reference: str) -> str:
     """The connection string behind a reference, for libpq. Raises :class:`TargetError`."""
     try:
-        return secretrefs.resolve(reference)
+        dsn = secretrefs.resolve(reference)
+        conninfo_to_dict(dsn)
     except secretrefs.SecretReferenceError as error:
         raise TargetError(str(error)) from error
+    except psycopg.ProgrammingError:  # its message quotes what it could not read
+        raise TargetError(f"The value behind {reference} is not a PostgreSQL connection string; it is not shown here.") from None
+    return dsn
+
+
+def _without_secrets(text: str, dsn: str) -> str:
+    """``text`` without the parts of the address that people don't need to mend it."""
+    for name, value in conninfo_to_dict(dsn).items():
+        if value and name not in ("dbname", "user", "port", "connect_timeout"):
+            text = text.replace(str(value), "***")
+    return secretrefs.withhold(text)
 
 
 def reason(error: psycopg.Error) -> str:

@@ -68,7 +68,7 @@ class TestSeed:
         viewer = Group.objects.get(name="Viewer")
         viewer.permissions.clear()
         operator = Group.objects.get(name="Operator")
-        extra = operator.permissions.model.objects.exclude(pk__in=operator.permissions.all()).first()
+        extra = operator.permissions.model.objects.exclude(pk__in=operator.permissions.all())[0]
         operator.permissions.add(extra)
         call_command("seed")
         assert capsys.readouterr().out == "Groups: all there.\nSchedules: all there.\n"
