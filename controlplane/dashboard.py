@@ -20,14 +20,29 @@ from controlplane.core.adminsite import charts, present
 from controlplane.core.models import Job, JobState
 from environments.delivery.history import current_versions
 from environments.delivery.states import PROMOTION_ACTIVE, DeploymentState, PromotionState
-from environments.models import Approval, Backup, Deployment, DiagnosisRun, Environment, Finding, ManagedDatabase, Promotion, Release
+from environments.models import (
+    Approval,
+    Backup,
+    Deployment,
+    DiagnosisRun,
+    Environment,
+    Finding,
+    ManagedDatabase,
+    Promotion,
+    Release,
+)
 from errors import stats
 
 SHOWN = 8
 DAYS = 14
 #: A nightly report or a backup older than this is worth a word.
 STALE_AFTER = timedelta(hours=26)
-NEEDS_PEOPLE = (PromotionState.AWAITING_APPROVAL, PromotionState.NEEDS_OPERATOR, PromotionState.ROLLBACK_FAILED, PromotionState.HELD)
+NEEDS_PEOPLE = (
+    PromotionState.AWAITING_APPROVAL,
+    PromotionState.NEEDS_OPERATOR,
+    PromotionState.ROLLBACK_FAILED,
+    PromotionState.HELD,
+)
 WENT_WRONG = (PromotionState.FAILED, PromotionState.ROLLED_BACK, PromotionState.ROLLBACK_FAILED, PromotionState.BLOCKED)
 
 
@@ -139,12 +154,18 @@ def _failures(now: datetime) -> list[Failure]:
     jobs = Job.objects.filter(state__in=[JobState.FAILED, JobState.INTERRUPTED], finished_at__gte=since).defer("log")
     promotions = Promotion.objects.filter(state__in=WENT_WRONG, state_changed_at__gte=since)
     deployments = Deployment.objects.filter(state=DeploymentState.FAILED, state_changed_at__gte=since)
-    found = [Failure(present.link(j), present.state_badge(j), j.finished_at or now, j.error) for j in jobs.order_by("-id")[:SHOWN]]
+    found = [
+        Failure(present.link(j), present.state_badge(j), j.finished_at or now, j.error) for j in jobs.order_by("-id")[:SHOWN]
+    ]
     for promotion in promotions.select_related("release__application", "target").order_by("-id")[:SHOWN]:
-        found.append(Failure(present.link(promotion), present.state_badge(promotion), promotion.state_changed_at, promotion.outcome))
+        found.append(
+            Failure(present.link(promotion), present.state_badge(promotion), promotion.state_changed_at, promotion.outcome)
+        )
     rows = deployments.select_related("release__application", "component__environment__application").order_by("-id")
     for deployment in rows[:SHOWN]:
-        found.append(Failure(present.link(deployment), present.state_badge(deployment), deployment.state_changed_at, deployment.error))
+        found.append(
+            Failure(present.link(deployment), present.state_badge(deployment), deployment.state_changed_at, deployment.error)
+        )
     return sorted(found, key=lambda failure: failure.at, reverse=True)[:SHOWN]
 
 
@@ -157,7 +178,11 @@ def _open_findings() -> dict[int, tuple[int, int]]:
 
 
 def _reports(now: datetime, findings: dict[int, tuple[int, int]]) -> list[Report]:
-    newest = DiagnosisRun.objects.order_by("environment_id", "-id").distinct("environment_id").select_related("environment__application")
+    newest = (
+        DiagnosisRun.objects.order_by("environment_id", "-id")
+        .distinct("environment_id")
+        .select_related("environment__application")
+    )
     runs = {run.environment_id: run for run in newest}
     made = []
     for environment in Environment.objects.select_related("application"):
@@ -168,7 +193,12 @@ def _reports(now: datetime, findings: dict[int, tuple[int, int]]) -> list[Report
 
 
 def _backups(now: datetime) -> list[BackupAge]:
-    good = Backup.objects.filter(state="succeeded", deleted_at=None).values_list("database").annotate(newest=Max("finished_at")).order_by()
+    good = (
+        Backup.objects.filter(state="succeeded", deleted_at=None)
+        .values_list("database")
+        .annotate(newest=Max("finished_at"))
+        .order_by()
+    )
     ages: dict[int, datetime | None] = dict(good)
     made = []
     for database in ManagedDatabase.objects.select_related("environment__application"):
@@ -185,7 +215,9 @@ def _history(now: datetime) -> SafeString:
     seen = {row["day"]: row for row in rows.annotate(all=Count("pk"), wrong=Count("pk", filter=wrong))}
     days = [first + timedelta(days=n) for n in range(DAYS)]
     bars = [charts.Bar(f"{day:%d %b}", seen.get(day, {}).get("all", 0), seen.get(day, {}).get("wrong", 0)) for day in days]
-    return charts.bars(bars, title=f"Deployments a day, last {DAYS} days", unit="deployments", bad_unit="failed or rolled back", every=2)
+    return charts.bars(
+        bars, title=f"Deployments a day, last {DAYS} days", unit="deployments", bad_unit="failed or rolled back", every=2
+    )
 
 
 def _error_rates() -> list[ErrorRate]:

@@ -71,7 +71,10 @@ def severity_badge(obj: ErrorGroup | ErrorEvent) -> SafeString:
 class ErrorGroupAdmin(ErrorPage):
     nav = Nav("Health", 40, "Error groups")
     intro = "Errors with one cause, counted together."
-    empty_list = ("No error was reported.", "Give the application a report key, or check that it reports at all: silence is no proof.")
+    empty_list = (
+        "No error was reported.",
+        "Give the application a report key, or check that it reports at all: silence is no proof.",
+    )
     list_display = ("title", "severity_shown", "environment", "status", "count", "last_release", "seen")
     list_filter = ("state", EnvironmentFilter, "severity", "category")
     list_select_related = ("environment__application",)
@@ -107,7 +110,11 @@ class ErrorGroupAdmin(ErrorPage):
     def cards(self, request: HttpRequest, obj: ErrorGroup) -> list[Card]:
         newest = list(obj.events.order_by("-occurred_at")[:20])
         rows = [[present.link(e, e.message[:120]), e.release, e.user_ref, present.ago(e.occurred_at)] for e in newest]
-        stack = [Card(title="Stack of the newest", body=present.log(newest[0].stack, label="Stack"))] if newest and newest[0].stack else []
+        stack = (
+            [Card(title="Stack of the newest", body=present.log(newest[0].stack, label="Stack"))]
+            if newest and newest[0].stack
+            else []
+        )
         columns = ["Event", "Release", "User", "When"]
         return [*stack, Card(title="Newest events", body=present.table(columns, rows, label="Events")), timeline_card(obj)]
 
@@ -202,7 +209,8 @@ class ReportKeyAdmin(MakingMixin, ErrorPage):
 
     def cards(self, request: HttpRequest, obj: ReportKey) -> list[Card]:
         facts = [
-            ("Environment", present.link(obj.environment)), ("Made", present.when(obj.created_at)), ("Revoked", present.when(obj.revoked_at)),
+            ("Environment", present.link(obj.environment)), ("Made", present.when(obj.created_at)), ("Revoked",
+            present.when(obj.revoked_at)),
         ]  # fmt: skip
         return [Card(title="Key", body=present.facts(facts)), timeline_card(obj)]
 
@@ -235,13 +243,26 @@ def _chart(hours: stats.HourlyErrors) -> Card:
     ]
     requests = sum(hours.requests)
     share = f"{hours.total / requests:.2%} of {requests} requests" if requests else f"{hours.total} errors"
-    chart = charts.bars(bars, title=f"Requests and errors in {hours.environment}", unit="requests", bad_unit="errors", key=f"e{hours.environment_id}")
+    chart = charts.bars(
+        bars,
+        title=f"Requests and errors in {hours.environment}",
+        unit="requests",
+        bad_unit="errors",
+        key=f"e{hours.environment_id}",
+    )
     return Card(title=hours.environment, note=f"{hours.total} errors, {share}", half=True, body=chart)
 
 
 def _rates(seen: stats.Overview) -> Card:
     rows = [
-        [r.environment, r.release or None, r.requests, r.errors, "not known" if r.ratio is None else f"{r.ratio:.2%}", present.ago(r.last_minute)]
+        [
+            r.environment,
+            r.release or None,
+            r.requests,
+            r.errors,
+            "not known" if r.ratio is None else f"{r.ratio:.2%}",
+            present.ago(r.last_minute),
+        ]
         for r in seen.releases
     ]
     columns = ["Environment", "Release", "Requests", "Errors", "Rate", "Last report"]
@@ -250,7 +271,14 @@ def _rates(seen: stats.Overview) -> Card:
 
 def _loudest(seen: stats.Overview) -> Card:
     rows = [
-        [severity_badge(t.group), present.link(t.group), str(t.group.environment), t.recent, t.users, present.ago(t.group.last_seen_at)]
+        [
+            severity_badge(t.group),
+            present.link(t.group),
+            str(t.group.environment),
+            t.recent,
+            t.users,
+            present.ago(t.group.last_seen_at),
+        ]
         for t in seen.top
     ]
     columns = ["Severity", "Error", "Environment", "Last 24 h", "Users", "Last seen"]

@@ -93,7 +93,11 @@ class JobAdmin(PageAdmin):
             ("Planned for", present.when(obj.scheduled_for)),
         ]
         body = format_html(
-            "{}{}{}{}", present.failure(obj.error), silence, present.progress(obj.progress, obj.progress_text), present.facts(facts)
+            "{}{}{}{}",
+            present.failure(obj.error),
+            silence,
+            present.progress(obj.progress, obj.progress_text),
+            present.facts(facts),
         )
         return [Card(title="State", body=body)]
 
@@ -191,7 +195,9 @@ class NotificationAdmin(PageAdmin):
         empty = "No channel wanted it. Channels are set under “Notification channels”."
         columns = ["Channel", "State", "Attempts", "Sent", "Error"]
         return [
-            Card(title="Message", note=present.when(obj.created_at), body=format_html("<p>{}</p>{}", obj.body or obj.title, link)),
+            Card(
+                title="Message", note=present.when(obj.created_at), body=format_html("<p>{}</p>{}", obj.body or obj.title, link)
+            ),
             Card(title="Deliveries", body=present.table(columns, rows, label="Deliveries", empty=empty)),
         ]
 
@@ -245,7 +251,9 @@ class ApiTokenAdmin(MakingMixin, PageAdmin):
     )  # fmt: skip
 
     def make(self, request: HttpRequest, data: dict[str, Any]) -> Done:
-        row, token = tokens.make_token(user=data["user"], name=data["name"], expires_at=data["expires_at"], actor=_person(request))
+        row, token = tokens.make_token(
+            user=data["user"], name=data["name"], expires_at=data["expires_at"], actor=_person(request)
+        )
         return Done(f"The token “{row.name}” is made", row, secret=token)
 
     def badges(self, obj: ApiToken) -> list[SafeString]:
@@ -253,7 +261,8 @@ class ApiTokenAdmin(MakingMixin, PageAdmin):
 
     def cards(self, request: HttpRequest, obj: ApiToken) -> list[Card]:
         facts = [
-            ("Account", obj.user.get_username()), ("Made", present.when(obj.created_at)), ("Last used", present.when(obj.last_used_at)),
+            ("Account", obj.user.get_username()), ("Made", present.when(obj.created_at)), ("Last used",
+            present.when(obj.last_used_at)),
             ("Expires", present.when(obj.expires_at)), ("Revoked", present.when(obj.revoked_at)),
         ]  # fmt: skip
         return [Card(title="Token", body=present.facts(facts)), timeline_card(obj)]

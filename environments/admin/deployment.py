@@ -39,11 +39,15 @@ class ComponentNameFilter(admin.SimpleListFilter):
 class DeploymentAdmin(RowPage):
     nav = Nav("Delivery", 30, "Deployment history")
     intro = "Every attempt to bring a release to a component, newest first."
-    empty_list = ("Nothing was deployed yet.", "The first deployment of an environment is made on its page; after that, by promotions.")
+    empty_list = (
+        "Nothing was deployed yet.",
+        "The first deployment of an environment is made on its page; after that, by promotions.",
+    )
     list_display = ("what", "where", "status", "kind", "person", "began", "lasted")
     list_display_links = ("what",)
     list_filter = (
-        ("component__environment__application", admin.RelatedFieldListFilter), ByEnvironment, ComponentNameFilter, "state", "kind",
+        ("component__environment__application", admin.RelatedFieldListFilter), ByEnvironment, ComponentNameFilter, "state",
+        "kind",
         ActorFilter, "created_at",
     )  # fmt: skip
     list_select_related = ("release__application", "component__environment__application", "actor", "previous_release")
@@ -105,7 +109,12 @@ class DeploymentAdmin(RowPage):
                 body=present.table(
                     ["Operation", "Outcome", "Detail", "When"],
                     [
-                        [c.operation, present.badge(c.get_outcome_display(), present.tone_of(c.outcome)), c.detail, present.ago(c.started_at)]
+                        [
+                            c.operation,
+                            present.badge(c.get_outcome_display(), present.tone_of(c.outcome)),
+                            c.detail,
+                            present.ago(c.started_at),
+                        ]
                         for c in calls
                     ],
                     label="Provider calls",

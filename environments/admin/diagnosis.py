@@ -53,15 +53,24 @@ class DiagnosisRunAdmin(RowPage):
         for area, group in groupby(findings[:LIMIT], key=lambda f: f.area):
             made.append(self._area(obj, area, list(group)))
         if not findings and obj.state == DiagnosisRun.State.COMPLETE:
-            made.append(Card(title="Findings", body=present.empty("Nothing was found.", "Everything that was looked at is as it should be.")))
+            made.append(
+                Card(
+                    title="Findings",
+                    body=present.empty("Nothing was found.", "Everything that was looked at is as it should be."),
+                )
+            )
         made.append(Card(title="Job", body=present.link(obj.job) if obj.job else "It ran outside a job.", half=True))
         made.append(timeline_card(obj))
         return made
 
     def _not_seen(self, obj: DiagnosisRun) -> Card:
         rows = [[n.get("check"), n.get("object"), n.get("reason"), n.get("cure")] for n in obj.not_seen if isinstance(n, dict)]
-        body = present.table(["Check", "Object", "Why", "What to do"], rows, label="Not seen", empty="Everything could be looked at.")
-        return Card(title="What could not be seen", note=f"{len(rows)} checks" if rows else "", tone="warn" if rows else "", body=body)
+        body = present.table(
+            ["Check", "Object", "Why", "What to do"], rows, label="Not seen", empty="Everything could be looked at."
+        )
+        return Card(
+            title="What could not be seen", note=f"{len(rows)} checks" if rows else "", tone="warn" if rows else "", body=body
+        )
 
     def _counts(self, obj: DiagnosisRun, findings: list[Finding]) -> Card:
         by_severity = [(s, sum(f.severity == s for f in findings)) for s in Severity.values]

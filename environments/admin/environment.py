@@ -132,7 +132,9 @@ class EnvironmentAdmin(EditPage):
 
     def _health(self, obj: Environment) -> Card:
         run = DiagnosisRun.objects.filter(environment=obj).order_by("-id").select_related("environment__application").first()
-        found = dict(Finding.objects.filter(environment=obj, state="open").values_list("severity").annotate(n=Count("pk")).order_by())
+        found = dict(
+            Finding.objects.filter(environment=obj, state="open").values_list("severity").annotate(n=Count("pk")).order_by()
+        )
         if run is None:
             return Card(title="Diagnosis", half=True, body=present.empty("It was never diagnosed.", "Start it above."))
         counts = [(Severity(s).label.split(":")[0], found[s]) for s in Severity.values if found.get(s)]
@@ -149,7 +151,11 @@ class EnvironmentAdmin(EditPage):
 
     def _databases(self, obj: Environment) -> Card:
         rows = [
-            [format_html('<a href="{}">{}</a>', present.url_of(d), d.name), present.code(d.dsn_ref), present.shown(list(d.schemas))]
+            [
+                format_html('<a href="{}">{}</a>', present.url_of(d), d.name),
+                present.code(d.dsn_ref),
+                present.shown(list(d.schemas)),
+            ]
             for d in obj.databases.all()
         ]
         return Card(

@@ -24,7 +24,10 @@ from environments.services.errors import ServiceError
 class BackupAdmin(RowPage):
     nav = Nav("Data", 10)
     intro = "A backup counts when its file was read back and its checksum agreed."
-    empty_list = ("No backup yet.", "They are taken every night and before every change; “Back up now” is on each database's page.")
+    empty_list = (
+        "No backup yet.",
+        "They are taken every night and before every change; “Back up now” is on each database's page.",
+    )
     list_display = ("title", "purpose", "status", "weight", "when")
     list_display_links = ("title",)
     list_filter = (DatabaseEnvironmentFilter, "state", "purpose", "started_at")

@@ -60,7 +60,9 @@ def _ending(promotion: Promotion) -> list[tuple[str, object]]:
 
 
 def release_card(promotion: Promotion) -> Card:
-    return Card(title="The release", body=release_facts(promotion.release), note=present.link(promotion.release, "Open the release"))
+    return Card(
+        title="The release", body=release_facts(promotion.release), note=present.link(promotion.release, "Open the release")
+    )
 
 
 def gates_card(promotion: Promotion) -> Card:
@@ -68,7 +70,9 @@ def gates_card(promotion: Promotion) -> Card:
     if not results:
         if promotion.state in (P.DRAFT, P.EVALUATING):
             return Card(title="Gates", body=present.empty("The gates are being asked.", "Their evidence appears here by itself."))
-        return Card(title="Gates", body=present.empty("No gate was asked in this round.", "Ask the gates again to gather evidence."))
+        return Card(
+            title="Gates", body=present.empty("No gate was asked in this round.", "Ask the gates again to gather evidence.")
+        )
     counts = Counter(str(result.outcome) for result in results)
     words = ", ".join(
         f"{counts[outcome]} {name}"
@@ -127,7 +131,9 @@ def approvals_card(promotion: Promotion) -> Card:
     return Card(
         title="Decisions",
         note=f"{got} of {promotion.required_approvals} approvals",
-        body=present.table(["Who", "Decision", "Round", "Words", "When"], rows, label="Decisions", empty="Nobody has decided yet."),
+        body=present.table(
+            ["Who", "Decision", "Round", "Words", "When"], rows, label="Decisions", empty="Nobody has decided yet."
+        ),
     )
 
 

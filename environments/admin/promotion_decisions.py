@@ -19,7 +19,9 @@ from environments.services.rollbacks import CAN_GO_BACK
 
 
 class CommentForm(DecisionForm):
-    comment = forms.CharField(label="Comment (optional)", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    comment = forms.CharField(
+        label="Comment (optional)", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+    )
 
 
 class WaiveForm(DecisionForm):
@@ -34,7 +36,9 @@ class WaiveForm(DecisionForm):
 
 class VerdictForm(DecisionForm):
     verdict = forms.ChoiceField(label="What did happen")
-    evidence = forms.CharField(label="Where you looked, and what you saw", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    evidence = forms.CharField(
+        label="Where you looked, and what you saw", max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,7 +133,8 @@ def decide_unknown(request: HttpRequest, promotion: Promotion, data: dict[str, A
 
 DECISIONS = (
     Decision(
-        name="approve", label="Approve", permission="environments.approve_promotion", run=approve, form=CommentForm, style="primary",
+        name="approve", label="Approve", permission="environments.approve_promotion", run=approve, form=CommentForm,
+        style="primary",
         help="You approve exactly what this page shows. If anything of it changes, your approval no longer counts.",
         applies=lambda p: p.state == P.AWAITING_APPROVAL, why_not=why_not_decide, shows=("digest",),
     ),
@@ -144,7 +149,8 @@ DECISIONS = (
         applies=lambda p: p.state in (P.APPROVED, P.HELD),
     ),
     Decision(
-        name="verdict", label="Record what happened", permission="environments.operate_promotion", run=decide_unknown, form=VerdictForm,
+        name="verdict", label="Record what happened", permission="environments.operate_promotion", run=decide_unknown,
+        form=VerdictForm,
         style="primary", help="A step's outcome is unknown. Look at the provider first: nothing is repeated blindly.",
         applies=lambda p: p.state in VERDICTS,
     ),

@@ -95,12 +95,21 @@ class ComponentAdmin(EditPage):
 
     def cards(self, request: HttpRequest, obj: Component) -> list[Card]:
         deployments = list(obj.deployments.select_related("release__application", "actor").order_by("-id")[:15])
-        serving = obj.deployments.filter(state__in=DEPLOYMENT_SERVING).select_related("release__application").order_by("-live_at").first()
+        serving = (
+            obj.deployments.filter(state__in=DEPLOYMENT_SERVING)
+            .select_related("release__application")
+            .order_by("-live_at")
+            .first()
+        )
         rows = [
             [present.link(d, d.release.version), d.get_kind_display(), present.state_badge(d), present.ago(d.created_at), _who(d)]
             for d in deployments
         ]
-        live = present.facts([("Release", present.link(serving.release)), ("Since", present.ago(serving.live_at))]) if serving else ""
+        live = (
+            present.facts([("Release", present.link(serving.release)), ("Since", present.ago(serving.live_at))])
+            if serving
+            else ""
+        )
         return [
             Card(title="Live now", body=live or present.empty("Nothing is live here.")),
             Card(
@@ -166,5 +175,3 @@ class VariableRuleAdmin(EditPage):
     list_filter = ("application", "required", "secret", "kind")
     list_select_related = ("application",)
     search_fields = ("key", "component")
-
-

@@ -1,4 +1,4 @@
-"""A real Chromium against a live server. Rows are made before the browser starts asking: Playwright's loop runs in this thread."""
+"""A real Chromium against a live server. Rows are made before the browser asks: Playwright's loop runs in this thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
 ]  # fmt: skip
 PASSWORD = "correct horse battery"
 HERE = Path(__file__).parent
@@ -27,7 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:
-                item.add_marker(pytest.mark.skip(reason="No Chromium here: neither chromium, chromium-browser nor google-chrome is on PATH."))
+                item.add_marker(
+                    pytest.mark.skip(reason="No Chromium here: neither chromium, chromium-browser nor google-chrome is on PATH.")
+                )
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,23 @@ from django.utils import timezone
 from controlplane.core import audit
 from controlplane.core.models import Job, Notification
 from environments.models import (
-    Application, Approval, Backup, Component, Deployment, DiagnosisRun, Environment, Finding, GateResult, ManagedDatabase, MaskingRule,
-    Promotion, Release, StepRun, SyncPlan, SyncRun, VariableRule,
+    Application,
+    Approval,
+    Backup,
+    Component,
+    Deployment,
+    DiagnosisRun,
+    Environment,
+    Finding,
+    GateResult,
+    ManagedDatabase,
+    MaskingRule,
+    Promotion,
+    Release,
+    StepRun,
+    SyncPlan,
+    SyncRun,
+    VariableRule,
 )  # fmt: skip
 from errors.models import ErrorEvent, ErrorGroup, TrafficMinute
 from migrations_registry.models import AppliedMigration, Migration, MigrationRun
@@ -64,11 +79,13 @@ def make_world(*, alice: User, bob: User, now: datetime | None = None) -> World:
         for e in (staging, production)
     ]
     web, worker = _components(staging, production)
-    releases = [_release(app, bob, version, now - timedelta(days=age)) for version, age in (("1.0.0", 20), ("1.0.1", 9), ("1.1.0", 0.2))]
+    releases = [
+        _release(app, bob, version, now - timedelta(days=age)) for version, age in (("1.0.0", 20), ("1.0.1", 9), ("1.1.0", 0.2))
+    ]
     migration = _migrations(app, databases, now)
     _history(releases, web, worker, bob, now)
-    done = _finished(releases[1], staging, production, alice, bob, now - timedelta(days=8))
-    pending = _pending(releases[2], staging, production, alice, bob, now)
+    done = _finished(releases[1], production, alice, bob, now - timedelta(days=8))
+    pending = _pending(releases[2], production, alice, bob, now)
     mine = Promotion.objects.create(
         release=releases[0], source=staging, target=production, requester=bob, reason="Back to the old texts for the fair.",
         state="awaiting", digest="ab" * 32, created_at=now - timedelta(hours=5), expires_at=now + timedelta(hours=19),
@@ -77,10 +94,14 @@ def make_world(*, alice: User, bob: User, now: datetime | None = None) -> World:
     backup = _backups(databases, now)
     rule = MaskingRule.objects.create(application=app, table="public.learners", column="email", strategy="email")
     variable = VariableRule.objects.create(application=app, key="DATABASE_URL", secret=True, kind="postgres", require_tls=True)
-    plan = SyncPlan.objects.create(application=app, name="sessions", source=production, target=staging, tables=["public.sessions"])
+    plan = SyncPlan.objects.create(
+        application=app, name="sessions", source=production, target=staging, tables=["public.sessions"]
+    )
     sync = SyncRun.objects.create(
-        plan=plan, state="succeeded", actor=bob, backup=backup, started_at=now - timedelta(days=2), finished_at=now - timedelta(days=2),
-        tables=[{"table": "public.sessions", "rows_before": 9, "copied": 22, "inserted": 13, "updated": 2, "deleted": 0, "masked": []}],
+        plan=plan, state="succeeded", actor=bob, backup=backup, started_at=now - timedelta(days=2),
+        finished_at=now - timedelta(days=2),
+        tables=[{"table": "public.sessions", "rows_before": 9, "copied": 22, "inserted": 13, "updated": 2, "deleted": 0,
+        "masked": []}],
         log="Schemas agree.\nBackup of staging taken.\n22 rows copied.",
     )  # fmt: skip
     job = _jobs(bob, now)
@@ -88,7 +109,8 @@ def make_world(*, alice: User, bob: User, now: datetime | None = None) -> World:
     audit.record(action="promotion.awaiting", subject=pending, actor=None, summary="All gates passed.", data={"to": "awaiting"})
     notification = Notification.objects.create(kind="promotion.waiting", title="A promotion waits", dedupe_key="demo")
     return World(
-        app, staging, production, pending, mine, done, run, finding, job, Deployment.objects.latest("id"), databases[1], migration, group,
+        app, staging, production, pending, mine, done, run, finding, job, Deployment.objects.latest("id"), databases[1],
+        migration, group,
         {"backup": backup, "masking": rule, "variable": variable, "plan": plan, "sync": sync, "notification": notification,
          "release": releases[2], "component": web[1], "migration_run": MigrationRun.objects.latest("id"),
          "event": ErrorEvent.objects.latest("id"), "audit": audit.history(pending)[0]},
@@ -104,8 +126,10 @@ def _components(*environments: Environment) -> tuple[list[Component], list[Compo
 def _release(app: Application, user: User, version: str, at: datetime) -> Release:
     return Release.objects.create(
         application=app, version=version, commit_sha=hashlib.sha1(version.encode(), usedforsecurity=False).hexdigest(),
-        commit_at=at - timedelta(hours=2), migrations=["20261120_1400"] if version == "1.1.0" else [], artifacts={"web": f"builds/{version}/web", "worker": f"builds/{version}/worker"},
-        notes="Accountability triggers for learners; faster list of sessions." if version == "1.1.0" else "", created_by=user, created_at=at,
+        commit_at=at - timedelta(hours=2), migrations=["20261120_1400"] if version == "1.1.0" else [],
+        artifacts={"web": f"builds/{version}/web", "worker": f"builds/{version}/worker"},
+        notes="Accountability triggers for learners; faster list of sessions." if version == "1.1.0" else "", created_by=user,
+        created_at=at,
     )  # fmt: skip
 
 
@@ -120,7 +144,8 @@ def _migrations(app: Application, databases: list[ManagedDatabase], now: datetim
     )  # fmt: skip
     for database in databases:
         run = MigrationRun.objects.create(
-            database=database, mode="apply", state="succeeded", started_at=now - timedelta(days=20), finished_at=now - timedelta(days=20),
+            database=database, mode="apply", state="succeeded", started_at=now - timedelta(days=20),
+            finished_at=now - timedelta(days=20),
             plan=[{"version": first.version, "name": first.name, "category": "CORE"}],
             results=[{"version": first.version, "state": "applied", "seconds": 0.04}], log="Lock taken.\n1 migration applied.",
         )  # fmt: skip
@@ -129,7 +154,8 @@ def _migrations(app: Application, databases: list[ManagedDatabase], now: datetim
             applied_at=now - timedelta(days=20), run=run,
         )  # fmt: skip
     AppliedMigration.objects.create(
-        database=databases[0], version=second.version, name=second.name, category="CORE", checksum=second.checksum, applied_at=now,
+        database=databases[0], version=second.version, name=second.name, category="CORE", checksum=second.checksum,
+        applied_at=now,
     )  # fmt: skip
     return second
 
@@ -151,47 +177,62 @@ def _history(releases: list[Release], web: list[Component], worker: list[Compone
         for day in range(13, 8, -1):
             state = "failed" if dice.random() < 0.15 else "superseded"
             error = "Health check answered 503 five times." if state == "failed" else ""
-            _deploy(releases[0], component, None, now - timedelta(days=day, hours=dice.randrange(8)), state, attempt=day, error=error)
-        _deploy(releases[1], component, bob, now - timedelta(days=8 if production else 9), "verified" if production else "superseded")
+            _deploy(
+                releases[0], component, None, now - timedelta(days=day, hours=dice.randrange(8)), state, attempt=day, error=error
+            )
+        _deploy(
+            releases[1], component, bob, now - timedelta(days=8 if production else 9), "verified" if production else "superseded"
+        )
         if not production:
             _deploy(releases[2], component, None, now - timedelta(hours=3), "verified")
     _deploy(releases[2], worker[1], bob, now - timedelta(hours=20), "failed", error="The provider refused: image not found.")
 
 
-def _finished(release: Release, staging: Environment, production: Environment, alice: User, bob: User, at: datetime) -> Promotion:
+def _finished(release: Release, production: Environment, alice: User, bob: User, at: datetime) -> Promotion:
     promotion = Promotion.objects.create(
-        release=release, source=staging, target=production, requester=alice, state="succeeded", digest="9f" * 32, created_at=at,
+        release=release, source=production.promotes_from, target=production, requester=alice, state="succeeded",
+        digest="9f" * 32, created_at=at,
         expires_at=at + timedelta(days=1), executed_at=at + timedelta(hours=1), finished_at=at + timedelta(hours=1, minutes=7),
         outcome="Live and healthy through the soak.",
     )  # fmt: skip
     Approval.objects.create(
-        promotion=promotion, round=1, approver=bob, requester=alice, decision="approved", digest=promotion.digest, comment="Read the SQL.",
+        promotion=promotion, round=1, approver=bob, requester=alice, decision="approved", digest=promotion.digest,
+        comment="Read the SQL.",
         decided_at=at + timedelta(minutes=50),
     )  # fmt: skip
     steps = (("backup", "Back up", 10), ("migrate", "Migrate", 20), ("deploy", "Deploy", 30), ("verify", "Verify", 40))
     for key, title, order in steps:
         begun = at + timedelta(hours=1, seconds=order)
         StepRun.objects.create(
-            promotion=promotion, key=key, title=title, order=order, state="done", started_at=begun, finished_at=begun + timedelta(seconds=9),
+            promotion=promotion, key=key, title=title, order=order, state="done", started_at=begun,
+            finished_at=begun + timedelta(seconds=9),
             log=f"{title}: done.",
         )  # fmt: skip
-    with_audit = (("promotion.requested", alice, "draft"), ("promotion.approved", bob, "approved"), ("promotion.succeeded", None, "succeeded"))
+    with_audit = (
+        ("promotion.requested", alice, "draft"),
+        ("promotion.approved", bob, "approved"),
+        ("promotion.succeeded", None, "succeeded"),
+    )
     for action, actor, to in with_audit:
         audit.record(action=action, subject=promotion, actor=actor, data={"to": to})
     return promotion
 
 
-def _pending(release: Release, staging: Environment, production: Environment, alice: User, bob: User, now: datetime) -> Promotion:
+def _pending(release: Release, production: Environment, alice: User, bob: User, now: datetime) -> Promotion:
     round_ = 1
     promotion = Promotion.objects.create(
-        release=release, source=staging, target=production, requester=alice, state="awaiting", digest=hashlib.sha256(b"x").hexdigest(),
+        release=release, source=production.promotes_from, target=production, requester=alice, state="awaiting",
+        digest=hashlib.sha256(b"x").hexdigest(),
         reason="Learners asked for triggers in the exercises. Tested in staging since this morning, with Carol.", round=round_,
         created_at=now - timedelta(minutes=35), expires_at=now + timedelta(hours=23), soak_seconds=300,
     )  # fmt: skip
     for order, (key, title, outcome, summary, evidence) in enumerate(GATES):
-        waived: dict[str, Any] = {"waived_by": bob, "waive_reason": "Night traffic; I clicked through it myself."} if outcome == "waived" else {}
+        waived: dict[str, Any] = (
+            {"waived_by": bob, "waive_reason": "Night traffic; I clicked through it myself."} if outcome == "waived" else {}
+        )
         GateResult.objects.create(
-            **waived, promotion=promotion, round=round_, gate=key, title=title, order=order, outcome=outcome, summary=summary, evidence=evidence,
+            **waived, promotion=promotion, round=round_, gate=key, title=title, order=order, outcome=outcome, summary=summary,
+            evidence=evidence,
             measured_at=now - timedelta(minutes=4 + order), valid_seconds=7200,
         )  # fmt: skip
     audit.record(action="promotion.requested", subject=promotion, actor=alice, summary=promotion.reason, data={"to": "draft"})
@@ -209,7 +250,8 @@ GATES: tuple[tuple[str, str, str, str, list[Any]], ...] = (
        "rows": [["column", "public.sessions.accountability_triggers", "20261120_1400"]]}]),
     ("migration-plan", "Migration plan", "pass", "1 migration would run. It expands only: the release before can run on it.",
      [{"label": "Lock", "value": "ACCESS EXCLUSIVE on public.sessions, no rewrite: under 10 ms"},
-      {"label": "Dry run in a transaction", "value": "12 ms, taken back"}]),
+      {"label": "Dry run in a transaction", "value": "12 ms, taken back"},
+      {"heading": "20261120_1400 add accountability triggers", "sql": SQL}]),
     ("env-contract", "Environment contract", "pass", "All 11 required variables are there; no secret is shared with staging.",
      [{"label": "Required", "value": 11}, {"label": "Missing", "value": 0}]),
     ("backup", "Fresh backup", "pass", "Backed up 38 minutes ago, read back, 12 MB.", [{"label": "Checksum", "value": "6f1c…"}]),
@@ -217,7 +259,8 @@ GATES: tuple[tuple[str, str, str, str, list[Any]], ...] = (
      [{"label": "Requests", "value": 31}, {"label": "Needed", "value": 50}]),
     ("way-back", "The way back", "pass", "1.0.1 can be live again in about a minute: it runs on the new schema.",
      [{"label": "Back to", "value": "1.0.1"}, {"label": "Artifact still there", "value": "yes"},
-      {"label": "Runs on the new schema", "value": "yes, the migration only adds"}, {"label": "Database", "value": "stays as it is"}]),
+      {"label": "Runs on the new schema", "value": "yes, the migration only adds"}, {"label": "Database",
+      "value": "stays as it is"}]),
 )  # fmt: skip
 
 
@@ -227,12 +270,20 @@ def _diagnosis(staging: Environment, production: Environment, now: datetime) -> 
         counts={"fail": 2, "ok": 61},
     )  # fmt: skip
     run = DiagnosisRun.objects.create(
-        environment=staging, state="partial", started_at=now - timedelta(hours=4), finished_at=now - timedelta(hours=4, seconds=-9),
+        environment=staging, state="partial", started_at=now - timedelta(hours=4), finished_at=now - timedelta(hours=4,
+        seconds=-9),
         counts={"fail": 4, "ok": 58, "not_evaluated": 1, "new": 2, "resolved": 1},
-        not_seen=[{"check": "statistics", "object": "main", "reason": "pg_stat_statements is not installed.", "cure": "CREATE EXTENSION."}],
+        not_seen=[{"check": "statistics", "object": "main", "reason": "pg_stat_statements is not installed.",
+        "cure": "CREATE EXTENSION."}],
     )  # fmt: skip
     found = (
-        ("schema", "critical", "Column sessions.accountability_triggers is missing", "public.sessions.accountability_triggers", 0),
+        (
+            "schema",
+            "critical",
+            "Column sessions.accountability_triggers is missing",
+            "public.sessions.accountability_triggers",
+            0,
+        ),
         ("data", "high", "13 sessions of production are missing", "public.sessions", 0),
         ("naming", "medium", "Project “ibam-v2” serves staging, “ibam-v3” production", "web", 9),
         ("schema", "medium", "Foreign key without index: progress.session_id", "public.progress", 12),
@@ -240,10 +291,13 @@ def _diagnosis(staging: Environment, production: Environment, now: datetime) -> 
     first = None
     for number, (area, severity, title, name, days) in enumerate(found):
         finding = Finding.objects.create(
-            environment=staging, fingerprint=f"f{number}", check_id=f"{area}.demo", area=area, object=name, severity=severity, title=title,
+            environment=staging, fingerprint=f"f{number}", check_id=f"{area}.demo", area=area, object=name, severity=severity,
+            title=title,
             why="What runs in production is not what was tested: a release that passes in staging may fail there.",
-            evidence={"staging": "no such column", "production": "jsonb NOT NULL DEFAULT '[]'"}, fix_sql=SQL if not number else "",
-            undo_sql=UNDO if not number else "", first_seen_at=now - timedelta(days=days) if days else run.started_at, last_run=run,
+            evidence={"staging": "no such column", "production": "jsonb NOT NULL DEFAULT '[]'"},
+            fix_sql=SQL if not number else "",
+            undo_sql=UNDO if not number else "", first_seen_at=now - timedelta(days=days) if days else run.started_at,
+            last_run=run,
         )  # fmt: skip
         first = first or finding
     assert first is not None
@@ -253,7 +307,8 @@ def _diagnosis(staging: Environment, production: Environment, now: datetime) -> 
 def _backups(databases: list[ManagedDatabase], now: datetime) -> Backup:
     for hours, database in ((30, databases[0]), (1, databases[1])):
         backup = Backup.objects.create(
-            database=database, purpose="nightly", state="succeeded", path=f"ibam/{database.environment.name}.dump", size_bytes=12_345_678,
+            database=database, purpose="nightly", state="succeeded", path=f"ibam/{database.environment.name}.dump",
+            size_bytes=12_345_678,
             sha256="6f" * 32, server_version="18.4", client_version="18.4", started_at=now - timedelta(hours=hours),
             finished_at=now - timedelta(hours=hours, seconds=-7),
         )  # fmt: skip
@@ -267,7 +322,8 @@ def _jobs(bob: User, now: datetime) -> Job:
         finished_at=now - timedelta(hours=3), error="env:TARGET_STAGING_URL: the server refused the connection.",
     )  # fmt: skip
     return Job.objects.create(
-        kind="diagnosis.run", subject="ibam/production", scheduled_for=now, state="running", actor=bob, created_at=now, started_at=now,
+        kind="diagnosis.run", subject="ibam/production", scheduled_for=now, state="running", actor=bob, created_at=now,
+        started_at=now,
         heartbeat_at=now, attempt=1, progress=42, progress_text="indexes", params={"environment": 2},
         log="05:58:20 Looking at ibam/production.\n05:58:21 24 tables read.\n05:58:22 Comparing with the source of truth.\n",
     )  # fmt: skip
@@ -288,8 +344,10 @@ def _errors(production: Environment, staging: Environment, now: datetime) -> Err
     )  # fmt: skip
     for n in range(12):
         ErrorEvent.objects.create(
-            event_id=uuid.uuid4(), group=group, environment=production, release="1.0.1", occurred_at=now - timedelta(minutes=20 * n),
-            type="OperationalError", message="could not serialize access due to concurrent update", category="database", severity="high",
+            event_id=uuid.uuid4(), group=group, environment=production, release="1.0.1",
+            occurred_at=now - timedelta(minutes=20 * n),
+            type="OperationalError", message="could not serialize access due to concurrent update", category="database",
+            severity="high",
             user_ref=f"u{n % 5}", component="web", operation="save progress", context={"session": 12},
             stack='File "progress.py", line 41, in save\n    cursor.execute(UPDATE)',
         )  # fmt: skip

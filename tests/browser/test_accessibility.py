@@ -66,7 +66,9 @@ def test_axe_finds_no_violation(
     login.goto("/admin/login/")
     found += violations(login)
     shoot(login, f"login-{scheme}")
-    troubles[:] = [trouble for trouble in troubles if "inline style" not in trouble]  # axe's own probes, refused as they should be
+    troubles[:] = [
+        trouble for trouble in troubles if "inline style" not in trouble
+    ]  # axe's own probes, refused as they should be
     assert found == []
 
 

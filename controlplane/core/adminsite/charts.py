@@ -1,4 +1,4 @@
-"""Charts as SVG text, drawn on the server: no script, sharp on every screen, and readable without eyes (title and description)."""
+"""Charts as SVG text, drawn on the server: no script, sharp on every screen, readable without eyes (title and description)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bars(
     scale = (floor - top) / highest if highest else 0
     slot = (width - 44) / max(len(data), 1)
     every = every or max(1, round(len(data) / 6))
-    parts = [_opening(width, height, key, title, _in_words(data, unit, bad_unit))]
+    parts = [_opening((width, height), key, title, _in_words(data, unit, bad_unit))]
     for share in (0.5, 1.0):
         y = floor - (floor - top) * share
         parts.append(f'<line class="ek-grid" x1="40" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -40,11 +40,13 @@ def bars(
         bad = min(bar.bad, bar.value)
         tip = f"{bar.label}: {_short(bar.value)} {unit}".strip() + (f", {_short(bad)} {bad_unit}" if bad else "")
         parts.append(f"<g><title>{escape(tip)}</title>")
-        parts.append(_rect("ek-bar", x, slot, floor, (bar.value - bad) * scale, bad * scale))
-        parts.append(_rect("ek-bar ek-bar--bad", x, slot, floor, bad * scale, 0))
+        parts.append(_rect("ek-bar", x=x, slot=slot, floor=floor, height=(bar.value - bad) * scale, above=bad * scale))
+        parts.append(_rect("ek-bar ek-bar--bad", x=x, slot=slot, floor=floor, height=bad * scale))
         parts.append("</g>")
         if index % every == 0:
-            parts.append(f'<text class="ek-axis" x="{x + slot / 2:.1f}" y="{floor + 18}" text-anchor="middle">{escape(bar.label)}</text>')
+            parts.append(
+                f'<text class="ek-axis" x="{x + slot / 2:.1f}" y="{floor + 18}" text-anchor="middle">{escape(bar.label)}</text>'
+            )
     parts.append(f'<line class="ek-floor" x1="40" x2="{width}" y1="{floor}" y2="{floor}"/></svg>')
     return mark_safe("".join(parts))  # noqa: S308  every text in it is escaped
 
@@ -58,19 +60,19 @@ def sparkline(values: Sequence[float], *, title: str, key: str = "spark") -> Saf
     points = " ".join(f"{i * step:.1f},{height - 3 - (v - lowest) / span * (height - 6):.1f}" for i, v in enumerate(values))
     described = f"From {_short(values[0])} to {_short(values[-1])}, at most {_short(highest)}." if values else "No data."
     return mark_safe(  # noqa: S308  every text in it is escaped
-        _opening(width, height, key, title, described, "ek-spark") + f'<polyline class="ek-line" points="{points}"/></svg>'
+        _opening((width, height), key, title, described, "ek-spark") + f'<polyline class="ek-line" points="{points}"/></svg>'
     )
 
 
-def _opening(width: int, height: int, key: str, title: str, described: str, css: str = "ek-chart") -> str:
+def _opening(size: tuple[int, int], key: str, title: str, described: str, css: str = "ek-chart") -> str:
     key = escape(key)
     return (
-        f'<svg class="{css}" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{key}-title {key}-desc">'
+        f'<svg class="{css}" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-labelledby="{key}-title {key}-desc">'
         f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(described)}</desc>'
     )
 
 
-def _rect(css: str, x: float, slot: float, floor: float, height: float, above: float) -> str:
+def _rect(css: str, *, x: float, slot: float, floor: float, height: float, above: float = 0) -> str:
     if height <= 0:
         return ""
     gap = min(3.0, slot * 0.2)
@@ -85,8 +87,7 @@ def _in_words(data: Sequence[Bar], unit: str, bad_unit: str) -> str:
         return "Nothing in this time."
     total, bad = sum(bar.value for bar in data), sum(bar.bad for bar in data)
     peak = max(data, key=lambda bar: bar.value)
-    words = f"{_short(total)} {unit}".strip() + f" in all, {_short(bad)} {bad_unit}; most at {peak.label}: {_short(peak.value)}."
-    return words
+    return f"{_short(total)} {unit}".strip() + f" in all, {_short(bad)} {bad_unit}; most at {peak.label}: {_short(peak.value)}."
 
 
 def _short(value: float) -> str:

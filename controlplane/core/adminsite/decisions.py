@@ -139,7 +139,9 @@ class DecisionsMixin:
 
     def _take(self, request: HttpRequest, obj: Any, decision: Decision) -> Done:
         if not decision.applies(obj):
-            raise ValidationError(f"“{decision.label}” is not possible for this {obj._meta.verbose_name} any more. Nothing was done.")
+            raise ValidationError(
+                f"“{decision.label}” is not possible for this {obj._meta.verbose_name} any more. Nothing was done."
+            )
         shown = _shown(obj, decision)
         if any(request.POST.get(field) != value for field, value in shown.items()):
             raise ValidationError(STALE.format(name=obj._meta.verbose_name))
@@ -188,5 +190,3 @@ def _permission(name: str) -> str:
             if declared == codename:
                 return str(words)
     return codename.replace("_", " ")
-
-

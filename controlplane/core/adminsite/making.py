@@ -36,7 +36,11 @@ class MakingMixin:
         if not self.has_add_permission(request):
             raise PermissionDenied
         posted = request.method == "POST"
-        form = self.make_form(request.POST, label_suffix="") if posted else self.make_form(initial=request.GET.dict(), label_suffix="")
+        form = (
+            self.make_form(request.POST, label_suffix="")
+            if posted
+            else self.make_form(initial=request.GET.dict(), label_suffix="")
+        )
         if posted and form.is_valid():
             try:
                 done = self.make(request, form.cleaned_data)

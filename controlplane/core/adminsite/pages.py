@@ -101,7 +101,7 @@ class EditAdmin(_Cards, DecisionsMixin, ListMixin, admin.ModelAdmin):
     """A page with a form. Every change is in the audit trail, in the transaction that the admin opens around it."""
 
     change_form_template = "admin/evenkeel/edit.html"
-    save_on_top = False
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

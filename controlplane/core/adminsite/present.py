@@ -22,10 +22,12 @@ NOTHING = mark_safe('<span class="ek-quiet">—</span>')  # a constant of our ow
 
 #: What a state means to the reader, whatever kind of row has it. What is not here is neutral.
 TONES = {
-    "ok": ("pass", "succeeded", "verified", "live", "complete", "approved", "done", "resolved", "sent", "accepted", "applied", "ok"),
+    "ok": ("pass", "succeeded", "verified", "live", "complete", "approved", "done", "resolved", "sent", "accepted", "applied",
+    "ok"),
     "busy": ("running", "executing", "verifying", "evaluating", "queued", "claimed", "requested", "in-progress", "rolling-back"),
     "wait": ("awaiting", "pending", "held", "planned", "draft", "acknowledged"),
-    "warn": ("inconclusive", "partial", "stale", "waived", "unknown", "interrupted", "needs-operator", "medium", "rolled-back", "undone"),
+    "warn": ("inconclusive", "partial", "stale", "waived", "unknown", "interrupted", "needs-operator", "medium", "rolled-back",
+    "undone"),
     "bad": ("fail", "failed", "blocked", "rejected", "rollback-failed", "critical", "high", "refused", "open"),
 }  # fmt: skip
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states}
@@ -48,7 +50,7 @@ def state_badge(obj: models.Model, field: str = "state", *, tone: str = "") -> S
 
 
 def ago(moment: datetime | None, *, now: datetime | None = None) -> SafeString:
-    """"5 min ago" or "in 2 h"; the full time in UTC on hover (a script adds the reader's own time)."""
+    """ "5 min ago" or "in 2 h"; the full time in UTC on hover (a script adds the reader's own time)."""
     if moment is None:
         return NOTHING
     seconds = ((now or timezone.now()) - moment).total_seconds()
@@ -130,7 +132,9 @@ def facts(pairs: Iterable[tuple[str, object]]) -> SafeString:
     return format_html('<dl class="ek-facts">{}</dl>', rows)
 
 
-def table(columns: Sequence[object], rows: Iterable[Sequence[object]], *, label: str = "Table", empty: str = "Nothing here.") -> SafeString:
+def table(
+    columns: Sequence[object], rows: Iterable[Sequence[object]], *, label: str = "Table", empty: str = "Nothing here."
+) -> SafeString:
     cells = [format_html("<tr>{}</tr>", format_html_join("", "<td>{}</td>", ((shown(v),) for v in row))) for row in rows]
     if not cells:
         return format_html('<p class="ek-quiet">{}</p>', empty)
@@ -178,17 +182,17 @@ def empty(title: str, text: str = "", *, url: str = "", label: str = "") -> Safe
     return format_html('<div class="ek-empty"><p class="ek-empty__title">{}</p>{}{}</div>', title, words, button)
 
 
-def shown(value: object) -> SafeString | str:
+def shown(value: object) -> SafeString:
     """Any value for people: yes and no, times, plain words; what has parts as JSON."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, bool):
-        return "Yes" if value else "No"
+        return format_html("{}", "Yes" if value else "No")
     if isinstance(value, datetime):
         return when(value)
     if isinstance(value, dict | list):
         if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
-            return ", ".join(str(part) for part in value) or NOTHING
+            return format_html("{}", ", ".join(str(part) for part in value)) if value else NOTHING
         return format_html('<pre class="ek-code ek-code--small">{}</pre>', as_json(value)) if value else NOTHING
     return format_html("{}", value)
 
@@ -198,7 +202,7 @@ def as_json(value: object) -> str:
 
 
 def evidence(items: object) -> SafeString:
-    """Evidence as gates and checks give it: ``{label, value}`` or ``[label, value]``, ``{heading, columns, rows}``, ``{heading, sql}``.
+    """Evidence as gates and checks give it: ``{label, value}`` (or a pair), ``{heading, columns, rows}``, ``{heading, sql}``.
 
     A plain object is shown as label and value; what has another shape is shown as it is, never dropped.
     """
@@ -225,7 +229,8 @@ def timeline(entries: Iterable[tuple[datetime, str, object, object, str]]) -> Sa
     """(time, who, what, detail, tone), newest first."""
     rows = [
         format_html(
-            '<li class="ek-timeline__item ek-timeline__item--{}"><div><strong>{}</strong> <span class="ek-quiet">by {}</span></div>'
+            '<li class="ek-timeline__item ek-timeline__item--{}"><div><strong>{}</strong> '
+            '<span class="ek-quiet">by {}</span></div>'
             '<div class="ek-quiet">{}</div>{}</li>',
             tone,
             what,

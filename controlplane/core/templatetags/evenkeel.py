@@ -23,5 +23,5 @@ register.simple_tag(present.list_url, name="list_url")
 
 @register.filter
 def admin_name(opts: Any, view: str) -> str:
-    """"admin:core_job_history" for the options of Job and "history"."""
+    """ "admin:core_job_history" for the options of Job and "history"."""
     return f"admin:{opts.app_label}_{opts.model_name}_{view}"
