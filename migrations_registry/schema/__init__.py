@@ -1,5 +1,6 @@
 """Engine: two snapshots -> what differs, the SQL that levels it, and the proof that it does. Plain Python without Django."""
 
-from migrations_registry.schema.compare import Difference, DiffResult, Selection, diff
+from migrations_registry.schema.compare import BETWEEN_ENVIRONMENTS, Difference, DiffResult, Selection, diff
+from migrations_registry.schema.repair import HeldBack, Repair, repair
 
-__all__ = ["DiffResult", "Difference", "Selection", "diff"]
+__all__ = ["BETWEEN_ENVIRONMENTS", "DiffResult", "Difference", "HeldBack", "Repair", "Selection", "diff", "repair"]

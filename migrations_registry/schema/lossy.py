@@ -1,0 +1,112 @@
+"""What a repair could lose. It is held back unless somebody asks for it by name."""
+
+from __future__ import annotations
+
+import re
+
+from migrations_registry.schema.compare import CHANGED, REMOVED, Difference
+from migrations_registry.schema.items import Item, Items
+
+_TYPE = re.compile(r"(?P<name>.*?)(?:\((?P<modifiers>[\d, ]+)\))?(?P<rest>[^()]*)\Z", re.DOTALL)
+_TEXT = ("text", "character varying")
+#: From -> to without loss, whatever the value (casts of pg_cast that keep every value).
+_WIDENING = {
+    "smallint": ("integer", "bigint", "numeric", "real", "double precision"),
+    "integer": ("bigint", "numeric", "double precision"),
+    "bigint": ("numeric",),
+    "real": ("double precision",),
+    "date": ("timestamp without time zone",),
+    "character varying": _TEXT,
+    "character": _TEXT,
+    "text": ("character varying",),
+    "json": ("jsonb",),
+    "cidr": ("inet",),
+}
+
+
+def loses(difference: Difference, base: Items, target: Items) -> str:
+    """What would be lost by this change, for people; "" when nothing is."""
+    item = base.get(difference.ref())
+    if difference.change == REMOVED and item is not None:
+        return _removal(item)
+    if difference.change != CHANGED or item is None:
+        return ""
+    wanted = target[difference.ref()]
+    name = difference.property
+    if difference.kind == "column":
+        if name == "type" and not keeps_every_value(item.value.type, wanted.value.type):
+            return f"values may not fit from {item.value.type} into {wanted.value.type}"
+        if name == "generated" and wanted.value.generated and not item.value.generated:
+            return "the values of the column are replaced by generated ones"
+    if difference.kind == "table" and name in ("kind", "partition_key", "server"):
+        return "the table must be made anew, without its rows"
+    if difference.kind == "enum" and name == "values":
+        gone = [value for value in item.value.values if value not in wanted.value.values]
+        if gone:
+            return f"values are removed from the type: {', '.join(gone)}; rows that hold them stop the change"
+    if difference.kind == "composite" and name == "columns":
+        old, new = ({column.name: column.type for column in one.value.columns} for one in (item, wanted))
+        gone = [attribute for attribute in old if attribute not in new]
+        if gone:
+            return f"attributes are dropped with their values: {', '.join(gone)}"
+    if difference.kind in ("domain", "range") and name in ("type", "subtype"):
+        old_type, new_type = (getattr(one.value, name) for one in (item, wanted))
+        if not keeps_every_value(old_type, new_type):
+            return f"values may not fit from {old_type} into {new_type}"
+    return ""
+
+
+def _removal(item: Item) -> str:
+    kind, value = item.ref.kind, item.value
+    if kind == "table" and value.kind != "foreign table":
+        return "the table is dropped with its rows"
+    if kind == "column" and not value.generated and getattr(item.parent, "kind", "") != "foreign table":
+        return "the column is dropped with its values"
+    if kind == "sequence":
+        return "the sequence is dropped with its position"
+    if kind in ("extension", "subscription", "user mapping", "role"):
+        return f"the {kind} is dropped, and what it holds can't be read back"
+    return ""
+
+
+def keeps_every_value(old: str, new: str) -> bool:
+    """Whether every value of a column of type ``old`` stays what it is as ``new``."""
+    if old == new:
+        return True
+    before, after = _parts(old), _parts(new)
+    if before[2] != after[2] or ("[]" in old) != ("[]" in new):
+        return False
+    if before[0] == after[0]:
+        return _no_narrower(before[0], before[1], after[1])
+    if after[0] == "text":
+        return True
+    if after[0] not in _WIDENING.get(before[0], ()):
+        return False
+    if after[1] is None:
+        return True
+    if after[0] == "character varying" and before[1] is not None:
+        return _no_narrower(after[0], before[1], after[1])
+    return False
+
+
+def _parts(text: str) -> tuple[str, tuple[int, ...] | None, str]:
+    match = _TYPE.match(text)
+    if match is None:
+        return text, None, ""
+    modifiers = tuple(int(part) for part in match["modifiers"].split(",")) if match["modifiers"] else None
+    base, rest = match["name"].strip(), match["rest"]
+    if match["modifiers"] is None:
+        base, _, brackets = base.partition("[]")
+        return base.strip(), None, "[]" if brackets or text.endswith("[]") else ""
+    return base + rest.replace("[]", ""), modifiers, "[]" if "[]" in rest else ""
+
+
+def _no_narrower(kind: str, old: tuple[int, ...] | None, new: tuple[int, ...] | None) -> bool:
+    if new is None:
+        return True
+    if old is None:
+        return False
+    if kind == "numeric":
+        (precision, scale), (new_precision, new_scale) = ((*old, 0)[:2], (*new, 0)[:2])
+        return new_scale >= scale and new_precision - new_scale >= precision - scale
+    return new[0] >= old[0]

@@ -1,0 +1,306 @@
+"""Columns, sequences and the small clauses that tables are made of."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from environments.catalog.values import Column, Sequence, SequenceOptions, Table
+from migrations_registry.schema.items import Item
+from migrations_registry.schema.render.access import Address, Context, altered, created
+from migrations_registry.schema.statements import (
+    EXCLUSIVE,
+    LOSES_DATA,
+    MAY_FAIL,
+    REWRITES,
+    SCANS,
+    SHARE_UPDATE,
+    Statement,
+    comma,
+    compose,
+    ident,
+    key_value,
+    literal,
+    name,
+    raw,
+    say,
+)
+
+
+def table_word(table: Table) -> sql.Composable:
+    return raw("FOREIGN TABLE" if table.kind == "foreign table" else "TABLE")
+
+
+def column_address(item: Item) -> Address:
+    table, column = item.parent, item.value
+    return Address(
+        compose("COLUMN {}", ident(table.schema, table.name, column.name)),
+        compose("TABLE {}", ident(table.schema, table.name)),
+        "column",
+        column.name,
+        owned=False,
+    )
+
+
+def definition(column: Column, *, context: Context) -> sql.Composable:
+    """One line of CREATE TABLE or ADD COLUMN. Storage, compression and statistics come by :func:`extras`."""
+    parts: list[sql.Composable] = [ident(column.name), raw(column.type)]
+    if column.foreign_options:
+        parts.append(compose("OPTIONS ({})", foreign_options(column.foreign_options)))
+    if column.collation:
+        parts.append(compose("COLLATE {}", raw(column.collation)))
+    parts += _value(column)
+    if column.not_null:
+        parts.append(raw("NOT NULL"))
+    return sql.SQL(" ").join(parts)
+
+
+def override(column: Column, parent: Column | None) -> sql.Composable | None:
+    """How a partition's or typed table's column differs from the one that it comes from."""
+    parts: list[sql.Composable] = []
+    if column.default and not column.generated and (parent is None or parent.default != column.default):
+        parts += _value(column)
+    if column.not_null and (parent is None or not parent.not_null):
+        parts.append(raw("NOT NULL"))
+    return sql.SQL(" ").join([ident(column.name), raw("WITH OPTIONS"), *parts]) if parts else None
+
+
+def _value(column: Column) -> list[sql.Composable]:
+    if column.generated:
+        return [compose("GENERATED ALWAYS AS ({}) {}", raw(column.default), raw(column.generated.upper()))]
+    if column.identity:
+        return [_identity(column)]
+    return [compose("DEFAULT {}", raw(column.default))] if column.default else []
+
+
+def _identity(column: Column) -> sql.Composable:
+    options = column.identity_options or SequenceOptions()
+    return compose("GENERATED {} AS IDENTITY ({})", raw(column.identity.upper()), sequence_options(options))
+
+
+def sequence_options(options: SequenceOptions) -> sql.Composable:
+    return compose(
+        "START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {}",
+        literal(options.start), literal(options.increment), literal(options.minimum), literal(options.maximum),
+        literal(options.cache), raw("CYCLE" if options.cycle else "NO CYCLE"),
+    )  # fmt: skip
+
+
+def foreign_options(options: tuple[str, ...]) -> sql.Composable:
+    return comma([compose("{} {}", ident(key), literal(value)) for key, value in map(key_value, options)])
+
+
+def changed_foreign_options(old: tuple[str, ...], new: tuple[str, ...]) -> sql.Composable:
+    before, after = dict(map(key_value, old)), dict(map(key_value, new))
+    parts: list[sql.Composable] = [compose("DROP {}", ident(key)) for key in before if key not in after]
+    parts += [
+        compose("{} {} {}", raw("SET" if key in before else "ADD"), ident(key), literal(value))
+        for key, value in after.items()
+        if before.get(key) != value
+    ]
+    return comma(parts)
+
+
+def extras(item: Item, old: Column | None = None) -> list[Statement]:
+    """Storage, compression, statistics target and options, which no column definition of all versions can hold."""
+    table, column = item.parent, item.value
+    old = old or Column(column.name)
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    found = []
+    if column.storage != old.storage:
+        storage = raw(column.storage.upper() or "DEFAULT")
+        found.append(say("ALTER {} {} ALTER COLUMN {} SET STORAGE {}", *head, storage, lock=EXCLUSIVE))
+    if column.compression != old.compression:
+        compression = raw(column.compression or "default")
+        found.append(say("ALTER {} {} ALTER COLUMN {} SET COMPRESSION {}", *head, compression, lock=EXCLUSIVE))
+    if column.statistics != old.statistics:
+        target = literal(-1 if column.statistics is None else column.statistics)
+        found.append(say("ALTER {} {} ALTER COLUMN {} SET STATISTICS {}", *head, target, lock=SHARE_UPDATE))
+    if column.options != old.options:
+        before, after = dict(map(key_value, old.options)), dict(map(key_value, column.options))
+        gone = [ident(key) for key in before if key not in after]
+        new = [compose("{} = {}", ident(key), raw(value)) for key, value in after.items() if before.get(key) != value]
+        if gone:
+            found.append(say("ALTER {} {} ALTER COLUMN {} RESET ({})", *head, comma(gone), lock=SHARE_UPDATE))
+        if new:
+            found.append(say("ALTER {} {} ALTER COLUMN {} SET ({})", *head, comma(new), lock=SHARE_UPDATE))
+    return found
+
+
+def create(item: Item, context: Context) -> list[Statement]:
+    table, column = item.parent, item.value
+    if column.inherited:
+        return []
+    hazards: tuple[str, ...] = ()
+    if column.generated == "stored" or column.identity:
+        hazards = (REWRITES,)
+    elif column.not_null and not column.default and not column.generated:
+        hazards = ("fails when the table has rows, for want of a value; nothing is changed then",)
+    head = (table_word(table), ident(table.schema, table.name))
+    found = [say("ALTER {} {} ADD COLUMN {}", *head, definition(column, context=context), lock=EXCLUSIVE, hazards=hazards)]
+    return found + extras(item) + created(column_address(item), column, context)
+
+
+def drop(item: Item) -> list[Statement]:
+    table, column = item.parent, item.value
+    if column.inherited:
+        return []
+    hazards = () if column.generated else (LOSES_DATA,)
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    return [say("ALTER {} {} DROP COLUMN {}", *head, lock=EXCLUSIVE, hazards=hazards)]
+
+
+def drop_default(item: Item) -> list[Statement]:
+    table, column = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    return [say("ALTER {} {} ALTER COLUMN {} DROP DEFAULT", *head, lock=EXCLUSIVE)]
+
+
+def set_default(item: Item) -> list[Statement]:
+    table, column = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    return [say("ALTER {} {} ALTER COLUMN {} SET DEFAULT {}", *head, raw(column.default), lock=EXCLUSIVE)]
+
+
+def set_type(item: Item, old: Column) -> Statement:
+    table, column = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    collation = (
+        compose(" COLLATE {}", raw(column.collation or 'pg_catalog."default"')) if column.collation != old.collation else raw("")
+    )
+    if table.kind == "foreign table":
+        return say("ALTER {} {} ALTER COLUMN {} TYPE {}{}", *head, raw(column.type), collation, lock=EXCLUSIVE)
+    through = raw("")
+    if column.type != old.type:
+        own = "." in column.type or "." in old.type
+        through = compose(" USING {}{}::{}", ident(column.name), raw("::text" if own else ""), raw(column.type))
+        if own and column.type.endswith("[]") and old.type.endswith("[]"):
+            through = compose(" USING {}::text[]::{}", ident(column.name), raw(column.type))
+    return say(
+        "ALTER {} {} ALTER COLUMN {} TYPE {}{}{}", *head, raw(column.type), collation, through,
+        lock=EXCLUSIVE, hazards=(REWRITES, MAY_FAIL) if column.type != old.type else (REWRITES,),
+    )  # fmt: skip
+
+
+def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
+    table, before, after = new.parent, old.value, new.value
+    head = (table_word(table), ident(table.schema, table.name), ident(after.name))
+    found: list[Statement] = []
+    if before.generated != after.generated and not (before.generated == "stored" and not after.generated):
+        return None
+    if before.generated and before.generated == after.generated and "default" in changed and context.major_version < 17:
+        return None
+    if before.generated == after.generated == "stored" and changed & {"type", "collation"} and "default" in changed:
+        return None
+    if before.generated and not after.generated:
+        found.append(say("ALTER {} {} ALTER COLUMN {} DROP EXPRESSION", *head, lock=EXCLUSIVE))
+        changed.add("default") if after.default else changed.discard("default")
+    retyped = bool(changed & {"type", "collation"})
+    plain_default = before.default and not before.generated
+    if plain_default and (retyped or ("default" in changed and not after.default) or (after.identity and not before.identity)):
+        found += drop_default(old)
+    if before.identity and not after.identity:
+        found.append(say("ALTER {} {} ALTER COLUMN {} DROP IDENTITY", *head, lock=EXCLUSIVE))
+    if retyped:
+        found.append(set_type(new, before))
+    if "not_null" in changed and not after.not_null:
+        found.append(say("ALTER {} {} ALTER COLUMN {} DROP NOT NULL", *head, lock=EXCLUSIVE))
+    if "not_null" in changed and after.not_null:
+        found.append(say("ALTER {} {} ALTER COLUMN {} SET NOT NULL", *head, lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL)))
+    if after.generated and "default" in changed:
+        expression = raw(after.default)
+        hazards = (REWRITES,) if after.generated == "stored" else ()
+        found.append(
+            say("ALTER {} {} ALTER COLUMN {} SET EXPRESSION AS ({})", *head, expression, lock=EXCLUSIVE, hazards=hazards)
+        )
+    elif after.default and ("default" in changed or (retyped and plain_default)) and not after.generated:
+        found += set_default(new)
+    found += _alter_identity(new, before)
+    if "foreign_options" in changed:
+        options = changed_foreign_options(before.foreign_options, after.foreign_options)
+        found.append(say("ALTER {} {} ALTER COLUMN {} OPTIONS ({})", *head, options, lock=EXCLUSIVE))
+    # A change of type sets the storage of the new type.
+    found += extras(new, before)
+    found += altered(column_address(new), before, after, changed)
+    return found
+
+
+def _alter_identity(item: Item, before: Column) -> list[Statement]:
+    table, after = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(after.name))
+    if not after.identity:
+        return []
+    if not before.identity:
+        found = [say("ALTER {} {} ALTER COLUMN {} ADD {}", *head, _identity(after), lock=EXCLUSIVE)]
+        if (after.identity_options or SequenceOptions()).increment > 0:
+            # New values go on after those that are there.
+            found.append(_continue_after_rows(table, after))
+        return found
+    found = []
+    if before.identity != after.identity:
+        found.append(say("ALTER {} {} ALTER COLUMN {} SET GENERATED {}", *head, raw(after.identity.upper()), lock=EXCLUSIVE))
+    if before.identity_options != after.identity_options and after.identity_options is not None:
+        o = after.identity_options
+        found.append(
+            say(
+                "ALTER {} {} ALTER COLUMN {} SET START WITH {} SET INCREMENT BY {} SET MINVALUE {} SET MAXVALUE {} SET CACHE {} SET {}",
+                *head, literal(o.start), literal(o.increment), literal(o.minimum), literal(o.maximum), literal(o.cache),
+                raw("CYCLE" if o.cycle else "NO CYCLE"), lock=EXCLUSIVE,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _continue_after_rows(table: Table, column: Column) -> Statement:
+    start = (column.identity_options or SequenceOptions()).start
+    where = ident(table.schema, table.name)
+    return say(
+        "SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({}, {}), "
+        "GREATEST({}, (SELECT COALESCE(max({}) + 1, {}) FROM {})), false)",
+        literal(where.as_string(None)), literal(column.name), literal(start), ident(column.name), literal(start), where,
+    )  # fmt: skip
+
+
+# Sequences
+
+
+def sequence_address(item: Item) -> Address:
+    value = item.value
+    called = compose("SEQUENCE {}", ident(value.schema, value.name))
+    return Address(called, called, "sequence", default_privileges="sequences", schema=value.schema)
+
+
+def create_sequence(item: Item, context: Context) -> list[Statement]:
+    value: Sequence = item.value
+    unlogged = raw("UNLOGGED " if value.persistence == "unlogged" else "")
+    found = [
+        say(
+            "CREATE {}SEQUENCE {} AS {} {}",
+            unlogged,
+            ident(value.schema, value.name),
+            raw(value.type),
+            sequence_options(value.options),
+        )
+    ]
+    return found + created(sequence_address(item), value, context)
+
+
+def own_sequence(item: Item) -> list[Statement]:
+    """OWNED BY, which must wait for the column."""
+    value = item.value
+    owner = name(value.owned_by) if value.owned_by else raw("NONE")
+    return [say("ALTER SEQUENCE {} OWNED BY {}", ident(value.schema, value.name), owner)]
+
+
+def drop_sequence(item: Item) -> list[Statement]:
+    return [say("DROP SEQUENCE {}", ident(item.value.schema, item.value.name), hazards=(LOSES_DATA,))]
+
+
+def alter_sequence(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
+    value = new.value
+    found: list[Statement] = []
+    called = ident(value.schema, value.name)
+    if changed & {"type", "options"}:
+        found.append(say("ALTER SEQUENCE {} AS {} {}", called, raw(value.type), sequence_options(value.options)))
+    if "persistence" in changed:
+        found.append(say("ALTER SEQUENCE {} SET {}", called, raw("UNLOGGED" if value.persistence == "unlogged" else "LOGGED")))
+    return found + altered(sequence_address(new), old.value, value, changed)

@@ -1,0 +1,187 @@
+"""The SQL that turns one database's schema into another's. Pure: two snapshots in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from environments.catalog.values import Ref, Snapshot
+from migrations_registry.schema.compare import ADDED, REMOVED, Difference, Selection, diff, same_but_for_the_name
+from migrations_registry.schema.items import Item, Items, items
+from migrations_registry.schema.lossy import loses
+from migrations_registry.schema.plan import plan, world
+from migrations_registry.schema.render.access import Context
+from migrations_registry.schema.statements import Statement
+
+#: Names in functions are looked up when these run, not while they are made: what they use may come later in the file.
+_LATE_NAMES = Statement("SET LOCAL check_function_bodies = off")
+#: Differences that are reported and never repaired.
+NOT_REPAIRED = {"column order": "the order of columns can only be changed by making the table anew"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """A change that is left out, and why: it would lose something, stands in the way of that, or can't be made at all."""
+
+    object: str
+    property: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.object}{f' ({self.property})' if self.property else ''}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """``sql`` turns base into target except for ``held_back``; ``revert_sql`` takes exactly that back."""
+
+    statements: tuple[Statement, ...]
+    revert_statements: tuple[Statement, ...]
+    held_back: tuple[HeldBack, ...]
+    #: The differences that it clears.
+    differences: tuple[Difference, ...]
+
+    @property
+    def sql(self) -> str:
+        return as_text(self.statements)
+
+    @property
+    def revert_sql(self) -> str:
+        return as_text(self.revert_statements)
+
+    @property
+    def hazards(self) -> tuple[str, ...]:
+        """Every hazard once, in the order of the statements."""
+        return tuple(dict.fromkeys(hazard for statement in self.statements for hazard in statement.hazards))
+
+
+def as_text(statements: Iterable[Statement]) -> str:
+    """The statements as a file, each with its notes above it."""
+    return "\n\n".join(statement.annotated for statement in statements) + ("\n" if statements else "")
+
+
+def repair(
+    base: Snapshot,
+    target: Snapshot,
+    *,
+    selection: Selection = Selection(),  # noqa: B008 (frozen)
+    allow_lossy: bool | Collection[str] = False,
+) -> Repair:
+    """SQL that makes ``base`` like ``target`` where ``selection`` looks, in an order that PostgreSQL accepts.
+
+    What loses data is held back unless ``allow_lossy`` is true or names the object ("public.sessions.title"). All of it can run
+    in one transaction.
+    """
+    left, right = items(base), items(target)
+    every = diff(base, target)
+    chosen = [d for d in every.differences if selection.takes(d)]
+    held: list[HeldBack] = []
+    selected: list[Difference] = []
+    for d in chosen:
+        if d.property in NOT_REPAIRED:
+            held.append(HeldBack(str(d.ref()), d.property, NOT_REPAIRED[d.property]))
+            continue
+        loss = loses(d, left, right)
+        allowed = allow_lossy if isinstance(allow_lossy, bool) else d.object in allow_lossy or str(d.ref()) in allow_lossy
+        if loss and not allowed:
+            held.append(HeldBack(str(d.ref()), d.property, loss))
+        else:
+            selected.append(d)
+    _hold_what_the_held_need(base, held, selected, left)
+    goal, borrowed = _goal(left, right, every.differences, every.spelling, selected)
+    changes = _changes(selected)
+    edges = [*(edge for edge in target.dependencies if _owner(edge[0]) not in borrowed),
+             *(edge for edge in base.dependencies if _owner(edge[0]) in borrowed)]  # fmt: skip
+    one, two = world(left, base.dependencies), world(goal, edges)
+    ignored = {word for word in ("owner", "grants") if word in selection.exclude}
+
+    def context(of: Snapshot) -> Context:
+        return Context(
+            role=base.role, major_version=of.major_version, ignore_owner="owner" in ignored, ignore_grants="grants" in ignored,
+            default_privileges=tuple(of.default_privileges.values()),
+        )  # fmt: skip
+
+    forward = plan(one, two, changes, context(base), database=base.database)
+    backward = plan(two, one, changes, context(base), database=base.database)
+    return Repair(_with_late_names(forward), _with_late_names(backward), tuple(held), tuple(selected))
+
+
+def _owner(ref: Ref) -> Ref:
+    return Ref("column", ref.name) if ref.kind == "default" else ref
+
+
+def _with_late_names(statements: list[Statement]) -> tuple[Statement, ...]:
+    makes_functions = any(s.sql.startswith(("CREATE OR REPLACE FUNCTION", "CREATE OR REPLACE PROCEDURE")) for s in statements)
+    return (_LATE_NAMES, *statements) if makes_functions else tuple(statements)
+
+
+def _changes(selected: list[Difference]) -> dict[Ref, frozenset[str]]:
+    found: dict[Ref, set[str]] = {}
+    for d in selected:
+        if d.property:
+            found.setdefault(d.ref(), set()).add(d.property)
+    return {ref: frozenset(properties) for ref, properties in found.items()}
+
+
+def _hold_what_the_held_need(base: Snapshot, held: list[HeldBack], selected: list[Difference], left: Items) -> None:
+    """What a held-back table or column stands on stays as well: its types, its schema, its functions."""
+    names = {one.object for one in held if not one.property}
+    kept = {ref for ref in left if str(ref) in names}
+    kept |= {ref for ref, item in left.items() if item.parent_ref in kept}
+    stands_on: dict[Ref, set[Ref]] = {}
+    for dependent, on in base.dependencies:
+        stands_on.setdefault(_owner(dependent), set()).add(on)
+    queue = list(kept)
+    while queue:
+        ref = queue.pop()
+        schema = getattr(left[ref].value, "schema", "") if ref in left else ""
+        needs = {*stands_on.get(ref, ()), *({Ref("schema", schema)} if schema else ())}
+        for need in needs - kept:
+            kept.add(need)
+            queue.append(need)
+    for d in [d for d in selected if d.change == REMOVED and d.ref() in kept]:
+        selected.remove(d)
+        held.append(HeldBack(str(d.ref()), "", "something that is held back stands on it"))
+
+
+def _goal(
+    left: Items, right: Items, differences: Iterable[Difference], spelling: Iterable[Difference], selected: list[Difference]
+) -> tuple[Items, set[Ref]]:
+    """The objects as they will be: target's, but base's wherever a difference is not to be repaired; and which are base's."""
+    goal = dict(right)
+    borrowed: set[Ref] = set()
+    for old, new in same_but_for_the_name(left, right).items():
+        goal.pop(new, None)
+        goal[old] = left[old]
+        borrowed.add(old)
+    chosen = set(map(id, selected))
+    for d in [*differences, *spelling]:
+        ref = d.ref()
+        if id(d) in chosen or d.property in ("name", "column order"):
+            continue
+        if d.change == ADDED:
+            for one in [one for one, item in goal.items() if one == ref or item.parent_ref == ref]:
+                del goal[one]
+        elif d.change == REMOVED:
+            for one, item in left.items():
+                if one == ref or item.parent_ref == ref:
+                    goal[one] = item
+                    borrowed.add(one)
+        elif ref in goal:
+            value: Any = replace(goal[ref].value, **{d.property: getattr(left[ref].value, d.property)})
+            goal[ref] = Item(ref, value, goal[ref].parent)
+            borrowed.add(ref)
+    _keep_owned_sequences(goal, left, right)
+    return goal, borrowed
+
+
+def _keep_owned_sequences(goal: Items, left: Items, right: Items) -> None:
+    """The sequence of a serial column is there exactly when its column is; the comparison says nothing of it."""
+    for ref, item in [*left.items(), *right.items()]:
+        if ref.kind == "sequence" and item.value.owned_by and not (ref in left and ref in right):
+            column = Ref("column", item.value.owned_by)
+            if column in goal and (ref in left) == (column in left) and (ref in right) == (column in right):
+                goal[ref] = item
+            elif column not in goal:
+                goal.pop(ref, None)

@@ -1,0 +1,81 @@
+"""SQL statements as values: composed from identifiers and literals, never concatenated, each with its lock and its hazards."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from pglast.keywords import COL_NAME_KEYWORDS, RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
+from psycopg import sql
+
+from environments.catalog.names import split
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
+_KEYWORDS = frozenset(RESERVED_KEYWORDS) | frozenset(COL_NAME_KEYWORDS) | frozenset(TYPE_FUNC_NAME_KEYWORDS)
+
+EXCLUSIVE = "ACCESS EXCLUSIVE"
+SHARE = "SHARE"
+SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
+SHARE_ROW = "SHARE ROW EXCLUSIVE"
+
+LOSES_DATA = "loses data"
+REWRITES = "rewrites the table"
+SCANS = "reads the whole table under the lock"
+BUILDS = "builds an index while writes wait"
+AUTHORISATION = "changes who may do what"
+MAY_FAIL = "fails when rows do not fit; nothing is changed then"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """``lock`` is the strongest lock that it takes on an existing table ("" for none); ``hazards`` are for people."""
+
+    sql: str
+    object: str = ""
+    lock: str = ""
+    hazards: tuple[str, ...] = ()
+
+    @property
+    def annotated(self) -> str:
+        notes = [part for part in (f"locks {self.lock}" if self.lock else "", *self.hazards) if part]
+        return (f"-- {self.object}: {'; '.join(notes)}\n" if notes else "") + self.sql + ";"
+
+
+def ident(*names: str) -> sql.Composable:
+    """A dotted name, quoted where PostgreSQL needs it."""
+    parts = [raw(name) if _PLAIN.match(name) and name not in _KEYWORDS else sql.Identifier(name) for name in names]
+    return sql.SQL(".").join(parts)
+
+
+def name(logical: str) -> sql.Composable:
+    """A logical name ("public.sessions") as it stands in SQL."""
+    return ident(*split(logical))
+
+
+def raw(text: str) -> sql.Composable:
+    """SQL that PostgreSQL itself printed (definitions, types) or that is a keyword of ours: taken as it is."""
+    return sql.SQL(text)  # type: ignore[arg-type]
+
+
+def literal(value: Any) -> sql.Composable:
+    return sql.Literal(value)
+
+
+def comma(parts: list[sql.Composable]) -> sql.Composable:
+    return sql.SQL(", ").join(parts)
+
+
+def compose(template: LiteralString, *parts: sql.Composable) -> sql.Composable:
+    return sql.SQL(template).format(*parts)
+
+
+def say(template: LiteralString, *parts: sql.Composable, lock: str = "", hazards: tuple[str, ...] = ()) -> Statement:
+    """A statement from a template with ``{}`` for each part."""
+    return Statement(compose(template, *parts).as_string(None), lock=lock, hazards=hazards)
+
+
+def key_value(option: str) -> tuple[str, str]:
+    """ "fillfactor=70" -> ("fillfactor", "70")."""
+    key, _, value = option.partition("=")
+    return key, value

@@ -1,0 +1,54 @@
+"""Two databases, the repair between them, and the look at what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from environments.catalog import Snapshot, read_snapshot
+from migrations_registry.schema import DiffResult, Repair, diff
+
+
+def look(url: str) -> Snapshot:
+    with psycopg.connect(url) as connection:
+        return read_snapshot(connection)
+
+
+def run(url: str, statements: list[str]) -> None:
+    """In one transaction, as the runner of migrations does."""
+    with psycopg.connect(url) as connection:
+        for statement in statements:
+            try:
+                connection.execute(statement)  # type: ignore[call-overload]
+            except psycopg.Error as error:
+                raise AssertionError(f"{error}\nin: {statement}\nof:\n" + ";\n".join(statements)) from error
+
+
+def apply(url: str, repair: Repair) -> None:
+    run(url, [statement.sql for statement in repair.statements])
+
+
+def revert(url: str, repair: Repair) -> None:
+    run(url, [statement.sql for statement in repair.revert_statements])
+
+
+def shown(result: DiffResult) -> list[str]:
+    return [str(difference) for difference in result.differences]
+
+
+def differences(one: Snapshot, two: Snapshot) -> list[str]:
+    """What differs but for the order of columns, which is reported and never repaired."""
+    return [str(d) for d in diff(one, two).differences if d.property != "column order"]
+
+
+@contextlib.contextmanager
+def role(url: str, name: str) -> Iterator[None]:
+    """Drops the role at the end, with what it owns in the databases of the test."""
+    try:
+        yield
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))

@@ -1,0 +1,97 @@
+"""Every kind and property: one change is one difference, its repair clears it, and its revert brings it back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from controlplane.embedded import EmbeddedPostgres, postgres_bin_dirs
+from migrations_registry.schema import diff, repair
+from tests.migrations_registry.schema.changes import CHANGES, Change
+from tests.migrations_registry.schema.helpers import apply, differences, look, revert, shown
+
+
+@pytest.fixture(scope="session")
+def older_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    directory: Path = tmp_path_factory.mktemp("postgres16")
+    for path in (directory, *list(directory.parents)[:2]):
+        path.chmod(0o755)
+    server = EmbeddedPostgres(directory / "data", postgres_bin_dirs()[16], durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+class Pair:
+    """The databases before and after the change; dropped at the end with the role that the change may use."""
+
+    def __init__(self, server: EmbeddedPostgres, change: Change) -> None:
+        self.server, mark = server, uuid.uuid4().hex[:10]
+        self.role, self.databases = f"r_{mark}", [f"a_{mark}", f"b_{mark}"]
+        self.before, self.after = (server.create_database(name) for name in self.databases)
+        text, then = (one.replace("%ROLE%", self.role).replace("%%", "%") for one in (change.before, change.change))
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(self.role)))
+        text = text.replace(f"CREATE ROLE {self.role};", "")
+        for url, statements in ((self.before, [text]), (self.after, [text, then])):
+            with psycopg.connect(url, autocommit=True) as connection:
+                for statement in statements:
+                    if statement:
+                        connection.execute(statement)  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        for database, url in zip(self.databases, (self.before, self.after), strict=True):
+            with psycopg.connect(url, autocommit=True) as connection:
+                for (name,) in connection.execute(
+                    "SELECT subname FROM pg_subscription WHERE subdbid = "
+                    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+                ).fetchall():
+                    connection.execute(sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(name)))
+            with psycopg.connect(self.server.url(), autocommit=True) as connection:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        with psycopg.connect(self.server.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(self.role)))
+
+
+def check(server: EmbeddedPostgres, change: Change) -> None:
+    pair = Pair(server, change)
+    try:
+        before, after = look(pair.before), look(pair.after)
+        found = diff(before, after)
+        assert len(found.differences) == change.differences, shown(found)
+        assert len(diff(after, before).differences) == change.differences
+        if change.reported_only:
+            assert not repair(before, after, allow_lossy=True).statements
+            return
+        there, back = repair(before, after, allow_lossy=True), repair(after, before, allow_lossy=True)
+        apply(pair.before, there)
+        assert differences(look(pair.before), after) == []
+        revert(pair.before, there)
+        assert differences(look(pair.before), before) == []
+        apply(pair.after, back)
+        assert differences(look(pair.after), before) == []
+    finally:
+        pair.close()
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_on_postgresql_18(postgres_server: EmbeddedPostgres, change: Change) -> None:
+    check(postgres_server, change)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [change for change in CHANGES if change.since <= 16], ids=lambda change: change.name)
+def test_on_postgresql_16(older_server: EmbeddedPostgres, change: Change) -> None:
+    check(older_server, change)
+
+
+def test_nothing_to_do_is_nothing_done(make_database: Callable[..., str]) -> None:
+    schema = "CREATE TABLE t (id serial PRIMARY KEY, a text CHECK (a <> '')); CREATE VIEW v AS SELECT * FROM t"
+    one, two = look(make_database(schema)), look(make_database(schema))
+    assert diff(one, two).equal
+    assert not repair(one, two).statements
