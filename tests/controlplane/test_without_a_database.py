@@ -36,4 +36,4 @@ def test_every_machine_address_answers(postgres_server: EmbeddedPostgres, tmp_pa
         status, text, headers = ask("/api/errors/", b'{"events": []}')
         assert (status, headers["Retry-After"]) == (503, "10")
         assert "Nothing was kept; send it again" in json.loads(text)["error"]
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
