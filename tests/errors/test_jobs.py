@@ -62,4 +62,4 @@ def test_both_are_scheduled() -> None:
     schedules.seed()
     from django_celery_beat.models import PeriodicTask
 
-    assert PeriodicTask.objects.filter(name__startswith="Error reports").count() == 2
+    assert PeriodicTask.objects.filter(name__startswith="error-").count() == 2
