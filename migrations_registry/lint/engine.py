@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from migrations_registry.lint import rules_data, rules_locks, rules_security  # noqa: F401 - importing them declares the rules
@@ -11,6 +11,7 @@ from migrations_registry.lint.context import Context, Live, dotted, name_of, str
 from migrations_registry.lint.model import BY_KIND, RULES, Finding, Hit, Rule, RuleFunction, Severity
 from migrations_registry.runner.errors import SourceError
 from migrations_registry.runner.parse import Node, Parsed, Places, Statement, parse
+from migrations_registry.runner.script import Script
 from migrations_registry.runner.segments import stands_alone
 
 SYNTAX = Rule("syntax", "trap", Severity.CRITICAL, "", "PostgreSQL can't read it; the runner refuses the file.", "Correct it.")
@@ -100,6 +101,18 @@ def lint_parsed(parsed: Parsed, *, file: str = "", live: Live | None = None, kno
     if "evenkeel" not in parsed.text:
         return Linted(tuple(findings))
     return _allowed(parsed, file, findings)
+
+
+def lint_scripts(scripts: Iterable[Script], *, live: Live | None = None) -> dict[str, Linted]:
+    """Version -> what was found, in the order of a run: a table that an earlier migration makes is new to a later one."""
+    known: frozenset[str] = frozenset()
+    result = {}
+    for script in scripts:
+        file = script.origin or script.version
+        result[script.version] = lint(script.sql, file=file, live=live, known_new=known)
+        if not any(finding.rule == "syntax" for finding in result[script.version].findings):
+            known |= new_tables(script.parsed)
+    return result
 
 
 def new_tables(parsed: Parsed) -> frozenset[str]:

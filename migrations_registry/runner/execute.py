@@ -46,6 +46,8 @@ class Runner:
     runner: str = field(default_factory=default_runner_name)
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     log: Callable[[str], None] = silent
+    #: Why a refusal was overridden; kept in the ledger's log.
+    reason: str = ""
 
     def apply(
         self, scripts: Iterable[Script], *, versions: Collection[str] | None = None, report: Report | None = None
@@ -68,6 +70,8 @@ class Runner:
                 self.log(f"Nothing to do: {len(current.applied)} migrations are applied.")
                 return report
             session.writer.create(session.connection)
+            if self.reason:
+                session.writer.log(session.connection, "forced", detail={"reason": self.reason})
             for item in current.pending:
                 started = time.monotonic()
                 try:

@@ -1,0 +1,3 @@
+"""Job kinds of this app, one line each; imported at start-up."""
+
+from migrations_registry import run_jobs as _runs  # noqa: F401
