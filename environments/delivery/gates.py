@@ -229,7 +229,7 @@ def soak_health(promotion: Promotion) -> GateReport:
 
 def _run_problem(environment: Environment, run: DiagnosisRun | None) -> str:
     if run is None or run.finished_at is None:
-        return f"{environment} was never diagnosed."
+        return f"{environment} has no finished diagnosis."
     if run.state not in (DiagnosisRun.State.COMPLETE, DiagnosisRun.State.PARTIAL):
         return f"The last diagnosis of {environment} {run.get_state_display().lower()}."
     age = timezone.now() - run.finished_at
