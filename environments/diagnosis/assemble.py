@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from environments.catalog.names import quote
 from environments.catalog.profiles import Profile
 from environments.diagnosis.facts import (
     Activity,
@@ -33,6 +32,7 @@ from environments.diagnosis.facts import (
     Table,
     TableStatistics,
     Trigger,
+    quote,
 )
 
 Row = dict[str, Any]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from environments import targets
 from environments.catalog import CatalogError, Snapshot, read_snapshot
@@ -56,9 +55,12 @@ class DatabaseView:
         remaining = max(1, int((self.deadline - time.monotonic()) * 1000)) if self.deadline != float("inf") else STATEMENT_MS
         limits = {"statement_timeout": f"{min(STATEMENT_MS, remaining)}ms", "lock_timeout": f"{LOCK_MS}ms"}
         with connection.transaction():
-            # SET LOCAL and not SET: behind a transaction pooler the next transaction may be on another server connection.
-            for name, value in {**limits, "row_security": "off", "search_path": ""}.items():
-                connection.execute(sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+            # For the transaction and not the session: behind a transaction pooler the next one may be on another connection.
+            settings = {**limits, "row_security": "off", "search_path": ""}
+            connection.execute(
+                "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
+                [list(settings), list(settings.values())],
+            )
             yield connection
 
     def look(self) -> None:

@@ -10,7 +10,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from environments.catalog.names import quote
+from environments.catalog.names import dotted
+from environments.catalog.names import quote as quote_plainly
+
+#: Reserved in PostgreSQL (pg_get_keywords, catcode R and T): as names they need quotes everywhere.
+RESERVED = frozenset(
+    """all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column
+    concurrently constraint create cross current_catalog current_date current_role current_schema current_time current_timestamp
+    current_user default deferrable desc distinct do else end except false fetch for foreign freeze from full grant group having
+    ilike in initially inner intersect into is isnull join lateral leading left like limit localtime localtimestamp natural not
+    notnull null offset on only or order outer overlaps placing primary references returning right select session_user similar
+    some symmetric system_user table tablesample then to trailing true union unique user using variadic verbose when where window
+    with""".split()  # noqa: SIM905
+)
+
+
+def quote(name: str) -> str:
+    """An identifier for SQL: in quotes where it holds other signs than plain ones, or is reserved."""
+    return f'"{name}"' if name in RESERVED else quote_plainly(name)
 
 
 def printable(text: str) -> str:
@@ -26,8 +43,8 @@ class Name:
     name: str
 
     def __str__(self) -> str:
-        """For people and for identities."""
-        return printable(self.sql)
+        """For people and for identities: the logical name that drift uses too."""
+        return printable(dotted(self.schema, self.name))
 
     @property
     def sql(self) -> str:

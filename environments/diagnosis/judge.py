@@ -10,9 +10,8 @@ import psycopg
 from psycopg import sql
 
 from environments import targets
-from environments.catalog.names import quote
 from environments.diagnosis.context import CheckContext, DatabaseView
-from environments.diagnosis.facts import OF_TABLES, DatabaseFacts, Group, Name, Table
+from environments.diagnosis.facts import OF_TABLES, DatabaseFacts, Group, Name, Table, quote
 from environments.diagnosis.registry import CheckResult, Verdict, check
 
 Judge = Callable[[DatabaseFacts], Iterable[CheckResult]]

@@ -1,3 +1,18 @@
-"""One file an area; importing this package registers them all."""
+"""One file an area (two where it is large); importing this package registers them all."""
 
-from environments.diagnosis.checks import cross, env, index, naming, schema  # noqa: F401
+from environments.diagnosis.checks import (  # noqa: F401
+    capacity,
+    configuration,
+    constraint,
+    cross,
+    env,
+    index,
+    index_waste,
+    integrity,
+    naming,
+    performance,
+    schema,
+    schema_more,
+    secrets,
+    security,
+)

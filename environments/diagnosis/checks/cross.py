@@ -7,9 +7,9 @@ from typing import Any
 
 from psycopg import sql
 
-from environments.catalog.names import quote, split
+from environments.catalog.names import split
 from environments.diagnosis.context import CheckContext, DatabaseView
-from environments.diagnosis.facts import DatabaseFacts, Name, Table
+from environments.diagnosis.facts import DatabaseFacts, Name, Table, quote
 from environments.diagnosis.judge import CannotSee, Rows, inside, relation, unseen
 from environments.diagnosis.registry import CheckResult, check
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from environments.catalog.names import default_name, quote
-from environments.diagnosis.facts import DatabaseFacts, ForeignKey, Group, Index, Name
+from environments.catalog.names import default_name
+from environments.diagnosis.facts import DatabaseFacts, ForeignKey, Group, Index, Name, quote
 from environments.diagnosis.judge import database_check
 from environments.diagnosis.registry import CheckResult
 
