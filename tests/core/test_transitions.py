@@ -16,6 +16,7 @@ from controlplane.core.models import AuditEvent
 from controlplane.core.transitions import IllegalTransition, StateChangedMeanwhile, transition
 from environments.delivery.states import PromotionState as P
 from environments.models import Application, Environment, Promotion, Release
+from tests.helpers import wait_until
 
 
 def promotion() -> Promotion:
@@ -149,14 +150,19 @@ def test_a_lock_is_freed_when_its_transaction_fails() -> None:
 
     with pytest.raises(DataError):
         fail_under_the_lock()
-    freed: list[bool] = []
 
-    def take(_: int) -> None:
-        with locks.try_lock("x") as mine:
-            freed.append(mine)
+    def is_free() -> bool:
+        taken: list[bool] = []
 
-    _at_once(take, 1)
-    assert freed == [True]
+        def take(_: int) -> None:
+            with locks.try_lock("x") as mine:
+                taken.append(mine)
+
+        _at_once(take, 1)
+        return taken == [True]
+
+    # The server frees it when it notices that the connection is gone, a moment later.
+    wait_until(is_free, what="the lock to be freed")
 
 
 @pytest.mark.django_db(transaction=True)
