@@ -24,7 +24,7 @@ _WIDENING = {
 }
 
 
-def loses(difference: Difference, base: Items, target: Items) -> str:
+def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: PLR0911 (one return a rule)
     """What would be lost by this change, for people; "" when nothing is."""
     item = base.get(difference.ref())
     if difference.change == REMOVED and item is not None:
@@ -69,7 +69,7 @@ def _removal(item: Item) -> str:
     return ""
 
 
-def keeps_every_value(old: str, new: str) -> bool:
+def keeps_every_value(old: str, new: str) -> bool:  # noqa: PLR0911 (one return a rule)
     """Whether every value of a column of type ``old`` stays what it is as ``new``."""
     if old == new:
         return True

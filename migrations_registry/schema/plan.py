@@ -292,7 +292,8 @@ def _retype(work: _Plan, ref: Ref) -> list[Statement]:
             found += columns.drop_default(before)
         found.append(
             say(
-                "ALTER {} {} ALTER COLUMN {} TYPE {} USING {}::{}::{}", columns.table_word(table), ident(table.schema, table.name),
+                "ALTER {} {} ALTER COLUMN {} TYPE {} USING {}::{}::{}",
+                columns.table_word(table), ident(table.schema, table.name),
                 ident(value.name), raw(value.type), ident(value.name), raw(through), raw(value.type),
                 lock="ACCESS EXCLUSIVE", hazards=("rewrites the table", "fails when rows do not fit; nothing is changed then"),
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from environments.catalog.values import Ref, Snapshot
-from migrations_registry.schema.compare import ADDED, REMOVED, Difference, Selection, diff, same_but_for_the_name
+from migrations_registry.schema.compare import ADDED, REMOVED, Difference, DiffResult, Selection, diff, same_but_for_the_name
 from migrations_registry.schema.items import Item, Items, items
 from migrations_registry.schema.lossy import loses
 from migrations_registry.schema.plan import plan, world
@@ -67,14 +67,15 @@ def repair(
     *,
     selection: Selection = Selection(),  # noqa: B008 (frozen)
     allow_lossy: bool | Collection[str] = False,
+    differences: DiffResult | None = None,
 ) -> Repair:
     """SQL that makes ``base`` like ``target`` where ``selection`` looks, in an order that PostgreSQL accepts.
 
     What loses data is held back unless ``allow_lossy`` is true or names the object ("public.sessions.title"). All of it can run
-    in one transaction.
+    in one transaction. ``differences`` of both, without a selection, may be handed in where they are known.
     """
     left, right = items(base), items(target)
-    every = diff(base, target)
+    every = differences or diff(base, target)
     chosen = [d for d in every.differences if selection.takes(d)]
     held: list[HeldBack] = []
     selected: list[Difference] = []
@@ -161,11 +162,11 @@ def _goal(
         if id(d) in chosen or d.property in ("name", "column order"):
             continue
         if d.change == ADDED:
-            for one in [one for one, item in goal.items() if one == ref or item.parent_ref == ref]:
+            for one in [one for one, item in goal.items() if ref in (one, item.parent_ref)]:
                 del goal[one]
         elif d.change == REMOVED:
             for one, item in left.items():
-                if one == ref or item.parent_ref == ref:
+                if ref in (one, item.parent_ref):
                     goal[one] = item
                     borrowed.add(one)
         elif ref in goal:

@@ -33,11 +33,8 @@ def function_address(item: Item) -> Address:
 def create_function(item: Item, context: Context) -> list[Statement]:
     value: Function = item.value
     hazards = (AUTHORISATION,) if value.security_definer else ()
-    if value.kind == "aggregate":
-        found = [_aggregate(value)]
-    else:
-        found = [say("{}", raw(value.definition.strip()), hazards=hazards)]
-    return found + created(function_address(item), value, context)
+    made = _aggregate(value) if value.kind == "aggregate" else say("{}", raw(value.definition.strip()), hazards=hazards)
+    return [made, *created(function_address(item), value, context)]
 
 
 def _aggregate(value: Function) -> Statement:

@@ -242,7 +242,8 @@ def _alter_identity(item: Item, before: Column) -> list[Statement]:
         o = after.identity_options
         found.append(
             say(
-                "ALTER {} {} ALTER COLUMN {} SET START WITH {} SET INCREMENT BY {} SET MINVALUE {} SET MAXVALUE {} SET CACHE {} SET {}",
+                "ALTER {} {} ALTER COLUMN {} SET START WITH {} SET INCREMENT BY {} SET MINVALUE {} SET MAXVALUE {} "
+                "SET CACHE {} SET {}",
                 *head, literal(o.start), literal(o.increment), literal(o.minimum), literal(o.maximum), literal(o.cache),
                 raw("CYCLE" if o.cycle else "NO CYCLE"), lock=EXCLUSIVE,
             )

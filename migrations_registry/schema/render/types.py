@@ -150,7 +150,7 @@ def _alter_attributes(item: Item, before: Composite) -> list[Statement] | None:
     called = ident(item.value.schema, item.value.name)
     old, new = {c.name: c for c in before.columns}, {c.name: c for c in item.value.columns}
     kept = [name for name in old if name in new]
-    if [name for name in new] != kept + [name for name in new if name not in old]:
+    if list(new) != kept + [name for name in new if name not in old]:
         return None  # the order of attributes is part of the type
     found = [say("ALTER TYPE {} DROP ATTRIBUTE {} CASCADE", called, ident(name)) for name in old if name not in new]
     for name, column in new.items():

@@ -3,6 +3,8 @@
 Each is (name, schema before, the one change). Tests apply it in both directions on real servers.
 """
 
+# ruff: noqa: E501 (a change reads best on one line)
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,0 +1,3 @@
+"""Checks of this app, one line each; imported at start-up."""
+
+from migrations_registry import schema_checks as _schema  # noqa: F401

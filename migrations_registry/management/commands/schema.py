@@ -1,0 +1,168 @@
+"""``manage.py schema snapshot | diff | repair``: what a schema is, how two differ, and the SQL that levels them."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from environments import targets
+from environments.catalog import CatalogError, DocumentError, Snapshot, document, fingerprint, read_snapshot
+from environments.catalog.profiles import PROFILES
+from migrations_registry.schema import DiffResult, Repair, Selection, diff, repair
+from migrations_registry.schema.proof import Proof, ScratchError, prove_repair
+
+DRIFT = 2
+REFERENCES = ("env:", "file:")
+TIMEOUTS = targets.Timeouts(statement=60_000, lock=1_000)
+
+
+class Command(BaseCommand):
+    help = "Snapshots, differences and repairs of schemas. Exit 0: alike, 2: they differ, 1: it could not be done."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="snapshot|diff|repair")
+        snapshot = actions.add_parser("snapshot", help="one database's schema as a JSON file")
+        snapshot.add_argument("reference", metavar="REF", help="secret reference, env:NAME or file:NAME")
+        snapshot.add_argument("--output", metavar="FILE", help="where to; compressed when it ends in .gz (default: stdout)")
+        _common(snapshot)
+        for name, what in (
+            ("diff", "what must change in base to be like target"),
+            ("repair", "the SQL that makes base like target, on stdout"),
+        ):
+            one = actions.add_parser(name, help=what)
+            for side in ("base", "target"):
+                one.add_argument(f"--{side}", required=True, metavar="REF|FILE", help="env:NAME, file:NAME, or a snapshot file")
+            one.add_argument("--only", action="append", default=[], metavar="PATTERN", help="a kind, an object or a property")
+            one.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="likewise, left out")
+            if name == "diff":
+                one.add_argument("--sql", action="store_true", help="the SQL of the repair instead of the list")
+                one.add_argument("--spelling", action="store_true", help="show also what is merely named or spelt differently")
+            else:
+                one.add_argument("--revert", action="store_true", help="the SQL that takes the repair back, instead")
+                one.add_argument("--prove", action="store_true", help="try it on a scratch database first")
+            one.add_argument(
+                "--allow-lossy", nargs="?", action="append", const="*", default=[], metavar="OBJECT",
+                help="include what loses data: all of it, or of this object; may be repeated",
+            )  # fmt: skip
+            _common(one)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        profile = PROFILES[options["profile"]]
+
+        def look(where: str) -> Snapshot:
+            return _look(where, tuple(options["schema"]), profile)
+
+        if options["action"] == "snapshot":
+            self._snapshot(look(options["reference"]), options)
+            return
+        base, target = look(options["base"]), look(options["target"])
+        selection = Selection(tuple(options["only"]), tuple(options["exclude"]))
+        found = diff(base, target, selection)
+        if options["action"] == "repair" or options["sql"]:
+            lossy = options["allow_lossy"]
+            made = repair(base, target, selection=selection, allow_lossy=True if "*" in lossy else frozenset(lossy))
+            self._repair(made, found, (base, target), selection, options)
+        elif options["json"]:
+            self.stdout.write(json.dumps(found.as_json(), ensure_ascii=False))
+        else:
+            self._list(found, spelling=options["spelling"])
+        if not found.equal:
+            raise SystemExit(DRIFT)
+
+    def _snapshot(self, snapshot: Snapshot, options: dict[str, Any]) -> None:
+        if options["output"] is None:
+            self.stdout.write(document.dump(snapshot))
+            return
+        path = Path(options["output"])
+        try:
+            document.write(snapshot, path)
+        except OSError as error:
+            raise CommandError(f"{path} can't be written: {error.strerror}. Nothing was kept.") from error
+        if options["json"]:
+            self.stdout.write(json.dumps({"file": str(path), "fingerprint": fingerprint(snapshot)}))
+        else:
+            self.stdout.write(f"{path}: {len(snapshot.tables)} tables, fingerprint {fingerprint(snapshot)}")
+
+    def _list(self, found: DiffResult, *, spelling: bool) -> None:
+        if found.equal:
+            self.stdout.write("Alike." if not found.not_seen else "Alike, as far as it could be seen.")
+        for difference in found.differences:
+            self.stdout.write(f"{difference.severity:8} {difference}")
+        if spelling:
+            for difference in found.spelling:
+                self.stdout.write(f"spelling {difference}")
+        for one in found.not_seen:
+            self.stdout.write(f"not seen {one['side']}: {one['object']}: {one['reason']} {one['cure']}".rstrip())
+
+    def _repair(
+        self, made: Repair, found: DiffResult, sides: tuple[Snapshot, Snapshot], selection: Selection, options: dict[str, Any]
+    ) -> None:
+        proof: Proof | None = None
+        if options.get("prove"):
+            try:
+                proof = prove_repair(made, *sides, scratch=settings.EVENKEEL_SCRATCH_DATABASE_URL, selection=selection)
+            except ScratchError as error:
+                raise CommandError(f"The repair could not be proven. {error}") from error
+        if options["json"]:
+            self.stdout.write(json.dumps(_repair_json(made, found, proof), ensure_ascii=False, default=str))
+        else:
+            text = made.revert_sql if options.get("revert") else made.sql
+            notes = [f"-- held back: {_one_line(str(one))}\n" for one in made.held_back]
+            if proof is not None:
+                notes += [f"-- {_one_line(line)}\n" for line in [str(proof), *proof.limits]]
+            self.stdout.write("".join(notes) + text, ending="")
+        if proof is not None and not proof.proven:
+            raise CommandError(str(proof))
+
+
+def _repair_json(made: Repair, found: DiffResult, proof: Proof | None) -> dict[str, Any]:
+    return {
+        "equal": found.equal,
+        "sql": made.sql,
+        "revert_sql": made.revert_sql,
+        "statements": [asdict(statement) for statement in made.statements],
+        "held_back": [asdict(one) for one in made.held_back],
+        "not_seen": list(found.not_seen),
+        "proof": None
+        if proof is None
+        else {
+            "proven": proof.proven,
+            "error": proof.error,
+            "differences": [difference.as_json() for difference in proof.differences],
+            "proven_at": proof.proven_at.isoformat(),
+            "limits": list(proof.limits),
+        },
+    }
+
+
+def _one_line(text: str) -> str:
+    """A comment must not end early: names may hold line breaks."""
+    return " ".join(text.split())
+
+
+def _common(parser: ArgumentParser) -> None:
+    parser.add_argument("--schema", action="append", default=[], help="look at this schema only; may be repeated")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="plain", help="whose own schemas and roles to leave out")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _look(where: str, schemas: tuple[str, ...], profile: Any) -> Snapshot:
+    """The database behind a reference, or the snapshot in a file. Raises CommandError."""
+    if "://" in where or "=" in where.split("/", maxsplit=1)[0]:
+        raise CommandError("A database is named by a reference (env:NAME or file:NAME), never by its address. Nothing was read.")
+    try:
+        if not where.startswith(REFERENCES):
+            return document.read(Path(where))
+        with targets.connect(where, timeouts=TIMEOUTS, autocommit=True) as connection:
+            return read_snapshot(connection, schemas=schemas, profile=profile)
+    except (targets.TargetError, CatalogError, DocumentError) as error:
+        raise CommandError(str(error)) from error
+    except psycopg.Error as error:
+        raise CommandError(f"The database behind {where} can't be read: {targets.reason(error)}") from error

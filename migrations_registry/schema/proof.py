@@ -1,0 +1,168 @@
+"""Proves SQL before anybody runs it: on a scratch database that is made from a snapshot, and always dropped again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from environments.catalog.reader import CatalogError, read_snapshot
+from environments.catalog.values import PUBLIC, Snapshot
+from migrations_registry.schema.compare import BETWEEN_ENVIRONMENTS, Difference, Selection, diff
+from migrations_registry.schema.repair import Repair, repair
+
+#: A scratch server knows neither the roles nor the publishers of the real one.
+PROVABLE = replace(BETWEEN_ENVIRONMENTS, exclude=(*BETWEEN_ENVIRONMENTS.exclude, "subscription"))
+LIMITS = (
+    "Proven for the schema without rows: a value that does not fit, and how long a lock is held, show only on the real one.",
+    "Owners, grants, default privileges, settings and subscriptions are not part of the proof.",
+)
+PREFIX = "evenkeel_proof_"
+
+
+class ScratchError(Exception):
+    """The proof could not be tried: no scratch server, or the base can't be rebuilt on it. The message has the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """``proven`` means: the base was rebuilt, the statements ran, and the result equals the target."""
+
+    proven: bool
+    error: str
+    differences: tuple[Difference, ...]
+    proven_at: datetime
+    server_version: int
+    limits: tuple[str, ...] = LIMITS
+
+    def __str__(self) -> str:
+        when = f"{self.proven_at:%Y-%m-%d %H:%M} UTC on PostgreSQL {self.server_version // 10_000}"
+        if self.proven:
+            return f"Proven at {when}."
+        lines = [self.error] if self.error else [f"- {difference}" for difference in self.differences]
+        return f"Not proven at {when}:\n" + "\n".join(lines)
+
+
+def prove_repair(made: Repair, base: Snapshot, target: Snapshot, *, scratch: str, selection: Selection) -> Proof:
+    """Rebuilds ``base`` on the server behind the DSN ``scratch``, runs the repair, and compares with ``target``.
+
+    What the repair holds back may differ still. Raises :class:`ScratchError`.
+    """
+    held = {one.object for one in made.held_back}
+    proof = prove([statement.sql for statement in made.statements], base, target, scratch=scratch)
+    left = tuple(d for d in proof.differences if selection.takes(d) and str(d.ref()) not in held)
+    return replace(proof, differences=left, proven=not left and not proof.error)
+
+
+def prove(statements: Sequence[str], base: Snapshot, target: Snapshot, *, scratch: str, together: bool = True) -> Proof:
+    """Whether base + statements is target; ``together`` means in one transaction. Raises :class:`ScratchError`."""
+    if not scratch:
+        raise ScratchError(
+            "No scratch server is configured. Set EVENKEEL_SCRATCH_DATABASE_URL to a server for temporary databases."
+        )
+    try:
+        with _roles(scratch, _names(base, target)), _database(scratch) as dsn:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                version = connection.info.server_version
+                if version // 10_000 < base.major_version:
+                    raise ScratchError(
+                        f"The scratch server is PostgreSQL {version // 10_000}, older than the database ({base.major_version}). "
+                        "Point EVENKEEL_SCRATCH_DATABASE_URL at one that is not older."
+                    )
+                rebuild(connection, base)
+                error = _run(connection, statements, together=together)
+                left = () if error else diff(read_snapshot(connection), target, PROVABLE).differences
+                left = tuple(d for d in left if d.property != "column order")
+    except psycopg.Error as failure:
+        raise ScratchError(f"The scratch server can't be used: {_message(failure)}") from failure
+    except CatalogError as failure:
+        raise ScratchError(f"The scratch database can't be read: {failure}") from failure
+    return Proof(not error and not left, error, left, datetime.now(UTC), version)
+
+
+def rebuild(connection: psycopg.Connection, snapshot: Snapshot) -> None:
+    """Makes an empty database like the snapshot. Raises :class:`ScratchError` when the result is not equal."""
+    empty = read_snapshot(connection)
+    made = repair(empty, snapshot, selection=PROVABLE, allow_lossy=True)
+    error = _run(connection, [statement.sql for statement in made.statements], together=True)
+    if error:
+        raise ScratchError(
+            f"The database can't be rebuilt on the scratch server: {error} "
+            "An extension that is missing there must be installed on the scratch server; otherwise limit the database's schemas."
+        )
+    left = [d for d in diff(read_snapshot(connection), snapshot, PROVABLE).differences if d.property != "column order"]
+    if left:
+        shown = "; ".join(str(difference) for difference in left[:3])
+        raise ScratchError(f"The rebuilt database is not equal to the real one, so nothing can be proven with it: {shown}")
+
+
+def _run(connection: psycopg.Connection, statements: Iterable[str], *, together: bool) -> str:
+    """What went wrong, with the statement; "" when all of them ran."""
+    statement = ""
+    try:
+        if together:
+            with connection.transaction():
+                for statement in statements:
+                    connection.execute(statement)  # type: ignore[call-overload]
+        else:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[call-overload]
+    except psycopg.Error as error:
+        return f"{_message(error)} in: {statement.strip()[:500]}"
+    return ""
+
+
+def _message(error: psycopg.Error) -> str:
+    """PostgreSQL's own words; of a failed connection nothing that names host or user."""
+    if error.diag.message_primary:
+        return error.diag.message_primary
+    return type(error).__name__ + ": " + str(error).strip().splitlines()[-1].rsplit("failed: ", maxsplit=1)[-1]
+
+
+@contextmanager
+def _database(server: str) -> Iterator[str]:
+    name = PREFIX + secrets.token_hex(6)
+    with psycopg.connect(server, autocommit=True, connect_timeout=5) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        try:
+            yield psycopg.conninfo.make_conninfo(server, dbname=name)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _names(*snapshots: Snapshot) -> set[str]:
+    """The roles that policies are for."""
+    return {
+        role
+        for snapshot in snapshots
+        for table in snapshot.tables.values()
+        for policy in table.policies
+        for role in policy.roles
+        if role != PUBLIC and not role.startswith("pg_")
+    }
+
+
+@contextmanager
+def _roles(server: str, names: set[str]) -> Iterator[None]:
+    """Roles without any right, for the length of the proof; those that are there are left alone."""
+    made = []
+    with psycopg.connect(server, autocommit=True, connect_timeout=5) as connection:
+        for name in sorted(names):
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+                made.append(name)
+    try:
+        yield
+    finally:
+        _forget(server, made)
+
+
+def _forget(server: str, names: list[str]) -> None:
+    with psycopg.connect(server, autocommit=True, connect_timeout=5) as connection:
+        for name in names:
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))

@@ -1,0 +1,108 @@
+"""The check of drift: one result for every object in which a database differs from the source of truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from environments.catalog import Snapshot
+from environments.diagnosis.context import CheckContext, DatabaseView
+from environments.diagnosis.registry import CheckResult, Verdict, check
+from migrations_registry.models import AppliedMigration, Migration
+from migrations_registry.schema import BETWEEN_ENVIRONMENTS, Difference, DiffResult, Selection, diff, repair
+
+ORDER = ("critical", "high", "medium", "low", "info")
+#: Repairs are worked out object by object up to here; with more the whole repair is the better tool.
+MAX_REPAIRS = 50
+
+
+@check(
+    "cross.schema_drift",
+    title="Schema differs from the source of truth",
+    why="What is tested on another schema is not what production will run: releases that pass here fail there.",
+    needs_reference=True,
+)
+def schema_drift(context: CheckContext) -> Iterable[CheckResult]:
+    for view in context.databases:
+        other = context.counterpart(view)
+        if other is None:
+            continue
+        base, target = view.snapshot, other.snapshot
+        if base is None or target is None:
+            lacking = view if base is None else other
+            yield CheckResult(
+                object=f"{view.name}: schema",
+                verdict=Verdict.NOT_EVALUATED,
+                reason=lacking.snapshot_missing or f"The catalogue behind {lacking.dsn_ref} could not be read.",
+                cure="Make the database reachable for its reading role, then diagnose again.",
+            )
+            continue
+        yield from _results(view, other, base, target)
+
+
+def _results(view: DatabaseView, other: DatabaseView, base: Snapshot, target: Snapshot) -> Iterable[CheckResult]:
+    every = diff(base, target)
+    found = diff(base, target, BETWEEN_ENVIRONMENTS)
+    ahead = _ahead(view, other)
+    objects = sorted(found.differences, key=lambda d: (d.kind, d.object))
+    for number, (ref, group) in enumerate(groupby(objects, key=lambda d: d.ref())):
+        differences = list(group)
+        severity = min((d.severity for d in differences), key=ORDER.index)
+        evidence: dict[str, Any] = {
+            "differences": [
+                {"property": d.property, "change": d.change, "here": d.base, "source": d.target} for d in differences
+            ],
+            "source": str(other.database.environment) if other.database is not None else "",
+        }
+        if ahead:
+            severity = "info"
+            evidence["explained_by"] = f"Migrations that ran here and not yet in the source of truth: {', '.join(ahead)}."
+        fix, undo = ("", "")
+        if number < MAX_REPAIRS:
+            fix, undo = _repair_sql(base, target, every, f"{ref.kind}:{ref.name}", evidence)
+        yield CheckResult(
+            object=f"{view.name}: {ref.name}",
+            severity=severity,
+            title=_title(differences),
+            evidence=evidence,
+            fix_sql=fix,
+            undo_sql=undo,
+        )
+    for one in found.not_seen:
+        yield CheckResult(
+            object=f"{view.name}: {one['object']}", verdict=Verdict.NOT_EVALUATED, reason=one["reason"], cure=one["cure"]
+        )
+
+
+def _repair_sql(base: Snapshot, target: Snapshot, every: DiffResult, pattern: str, evidence: dict[str, Any]) -> tuple[str, str]:
+    chosen = Selection(only=(_literally(pattern),), exclude=BETWEEN_ENVIRONMENTS.exclude)
+    made = repair(base, target, selection=chosen, differences=every)
+    if made.held_back:
+        evidence["held_back"] = [str(one) for one in made.held_back]
+    return made.sql, made.revert_sql
+
+
+def _literally(name: str) -> str:
+    """The name as a shell pattern that matches nothing else."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _title(differences: list[Difference]) -> str:
+    first = differences[0]
+    what = f"{first.kind.capitalize()} {first.object}"
+    if not first.property:
+        return f"{what} is {'missing' if first.change == 'added' else 'not in the source of truth'}"[:250]
+    return f"{what} differs: {', '.join(d.property.replace('_', ' ') for d in differences)}"[:250]
+
+
+def _ahead(view: DatabaseView, other: DatabaseView) -> list[str]:
+    """Registered migrations that this database has applied and the source of truth has not."""
+    if view.database is None or other.database is None:
+        return []
+    here, there = (
+        set(AppliedMigration.objects.filter(database=database).values_list("version", flat=True))
+        for database in (view.database, other.database)
+    )
+    application = view.database.environment.application
+    return sorted(Migration.objects.filter(application=application, version__in=here - there).values_list("version", flat=True))

@@ -1,0 +1,88 @@
+"""Drift becomes a migration: the repair is registered like any other, with its revert, and run by the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import psycopg
+from django.utils import timezone
+
+from controlplane.core import audit
+from environments import targets
+from environments.catalog import CatalogError, Snapshot, read_snapshot
+from environments.diagnosis.collect import platform
+from environments.models import ManagedDatabase
+from environments.services.errors import Conflict, ServiceError
+from migrations_registry.models import Migration
+from migrations_registry.schema import BETWEEN_ENVIRONMENTS, Repair, Selection, repair
+from migrations_registry.services.registry import register_migration
+
+TIMEOUTS = targets.Timeouts(statement=30_000, lock=1_000)
+
+
+def snapshot_of(database: ManagedDatabase) -> Snapshot:
+    """The schema of a managed database now, read through its reading role. Raises ServiceError."""
+    try:
+        with targets.connect(database.read_dsn_ref or database.dsn_ref, timeouts=TIMEOUTS, autocommit=True) as connection:
+            roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+            return read_snapshot(connection, schemas=database.schemas, profile=platform(roles))
+    except (targets.TargetError, CatalogError) as error:
+        raise ServiceError(f"{database}: {error}") from error
+    except psycopg.Error as error:
+        raise ServiceError(f"{database}: the catalogue can't be read now: {targets.reason(error)}") from error
+
+
+def repair_of(
+    *, base: ManagedDatabase, target: ManagedDatabase, only: Collection[str] = (), allow_lossy: bool | Collection[str] = False
+) -> Repair:
+    """The SQL that makes ``base`` like ``target``. Owners, grants and roles are each environment's own. Raises ServiceError."""
+    selection = Selection(only=tuple(only), exclude=BETWEEN_ENVIRONMENTS.exclude)
+    return repair(snapshot_of(base), snapshot_of(target), selection=selection, allow_lossy=allow_lossy)
+
+
+def register_repair(
+    *,
+    base: ManagedDatabase,
+    target: ManagedDatabase,
+    actor: audit.Actor,
+    version: str = "",
+    name: str = "",
+    only: Collection[str] = (),
+    allow_lossy: bool | Collection[str] = False,
+) -> Migration:
+    """Registers the repair that makes ``base`` like ``target`` as a migration of the application, with its revert.
+
+    ``only`` are patterns of kinds, objects or properties. Raises NotAllowed; Conflict when there is nothing to repair;
+    ServiceError when a database can't be read or both belong to different applications.
+    """
+    application = base.environment.application
+    if application != target.environment.application:
+        raise ServiceError(f"{base} and {target} belong to different applications. Nothing was registered.")
+    made = repair_of(base=base, target=target, only=only, allow_lossy=allow_lossy)
+    if not made.statements:
+        held = "; ".join(str(one) for one in made.held_back)
+        raise Conflict(
+            f"{base} needs no repair to be like {target}. Nothing was registered."
+            + (f" Held back, because it would lose something: {held}." if held else "")
+        )
+    # On databases that have it already it must do nothing: the runner is told which database it is for.
+    header = f"-- database: {base.name}\n\n" if application_has_others(base) else ""
+    return register_migration(
+        application=application,
+        version=version or f"{timezone.now():%Y%m%d%H%M%S}",
+        name=name or f"Repair {base.environment.name}: make it like {target.environment.name}",
+        sql=header + made.sql,
+        revert_sql=header + made.revert_sql,
+        actor=actor,
+        category="FIXES",
+        origin=f"repair {base} -> {target}",
+    )
+
+
+def application_has_others(database: ManagedDatabase) -> bool:
+    """Whether the application has databases of another name, for which the migration is not meant."""
+    return (
+        ManagedDatabase.objects.filter(environment__application=database.environment.application)
+        .exclude(name=database.name)
+        .exists()
+    )
