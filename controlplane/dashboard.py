@@ -212,9 +212,9 @@ def _history(now: datetime) -> SafeString:
     first = (now - timedelta(days=DAYS - 1)).date()
     wrong = Q(state__in=[DeploymentState.FAILED, DeploymentState.ROLLED_BACK])
     rows = Deployment.objects.filter(created_at__date__gte=first).values(day=TruncDate("created_at")).order_by()
-    seen = {row["day"]: row for row in rows.annotate(all=Count("pk"), wrong=Count("pk", filter=wrong))}
+    seen = {row["day"]: (row["all"], row["wrong"]) for row in rows.annotate(all=Count("pk"), wrong=Count("pk", filter=wrong))}
     days = [first + timedelta(days=n) for n in range(DAYS)]
-    bars = [charts.Bar(f"{day:%d %b}", seen.get(day, {}).get("all", 0), seen.get(day, {}).get("wrong", 0)) for day in days]
+    bars = [charts.Bar(f"{day:%d %b}", *seen.get(day, (0, 0))) for day in days]
     return charts.bars(
         bars, title=f"Deployments a day, last {DAYS} days", unit="deployments", bad_unit="failed or rolled back", every=2
     )

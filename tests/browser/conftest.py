@@ -60,7 +60,9 @@ def open_page(chromium: Any, live_server: Any, troubles: list[str]) -> Iterator[
     contexts: list[Any] = []
 
     def open_as(name: str | None, *, scheme: str = "light", width: int = 1280) -> Any:
-        context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, base_url=live_server.url)
+        context = chromium.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 900}, base_url=live_server.url, reduced_motion="reduce"
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)

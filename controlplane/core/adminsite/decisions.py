@@ -33,7 +33,7 @@ class DecisionForm(forms.Form):
     template_name = "admin/evenkeel/fields.html"
 
     def __init__(self, *args: Any, obj: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.obj = obj
 
 
@@ -115,7 +115,7 @@ class DecisionsMixin:
         view = self.admin_site.admin_view(self.decide_view)  # type: ignore[attr-defined]
         name = f"{self.opts.app_label}_{self.opts.model_name}_decide"  # type: ignore[attr-defined]
         own: list[Any] = [path("<int:object_id>/decide/<slug:name>/", view, name=name)]
-        return own + super().get_urls()  # type: ignore[misc]
+        return [*own, *super().get_urls()]  # type: ignore[misc]
 
     def decide_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
         if request.method != "POST":

@@ -27,7 +27,7 @@ class _Echo:
 class ListMixin:
     """For ModelAdmins. Nothing here asks the database more often when there are more rows."""
 
-    actions = None
+    actions: Any = None
     list_per_page = 50
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
@@ -42,7 +42,7 @@ class ListMixin:
         name = f"{self.opts.app_label}_{self.opts.model_name}_csv"  # type: ignore[attr-defined]
         view = self.admin_site.admin_view(self.csv_view)  # type: ignore[attr-defined]
         own: list[Any] = [path("export.csv", view, name=name)] if self.csv_columns else []
-        return own + super().get_urls()  # type: ignore[misc]
+        return [*own, *super().get_urls()]  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         opts = self.opts  # type: ignore[attr-defined]

@@ -29,6 +29,10 @@ class MakingMixin:
     def make(self, request: HttpRequest, data: dict[str, Any]) -> Done:
         raise NotImplementedError
 
+    @property
+    def _told(self) -> tuple[type[Exception], ...]:
+        return (ValidationError, *self.refusals)
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(self.make_permission)
 
@@ -44,7 +48,7 @@ class MakingMixin:
         if posted and form.is_valid():
             try:
                 done = self.make(request, form.cleaned_data)
-            except (ValidationError, *self.refusals) as refusal:
+            except self._told as refusal:
                 form.add_error(None, refusal if isinstance(refusal, ValidationError) else str(refusal))
             else:
                 if done.secret:

@@ -72,13 +72,14 @@ class _Cards:
         return render_page(self, request, obj, {"heading": self.heading(obj), "cards": [timeline_card(obj, limit=500)]})
 
 
-class PageAdmin(_Cards, ReadOnlyMixin, DecisionsMixin, ListMixin, admin.ModelAdmin):
+class PageAdmin(_Cards, ReadOnlyMixin, DecisionsMixin, ListMixin, admin.ModelAdmin):  # type: ignore[misc]
     """A page that only shows. No form exists, so there is nothing that a crafted POST could fill in."""
 
     page_select_related: tuple[str, ...] = ()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        queryset = self.get_queryset(request).select_related(*(self.page_select_related or self.list_select_related or ()))
+        related: Any = self.page_select_related or self.list_select_related or ()
+        queryset = self.get_queryset(request).select_related(*related)
         try:
             return queryset.get(pk=self.opts.pk.to_python(object_id))
         except (self.model.DoesNotExist, ValueError, TypeError):
@@ -91,13 +92,14 @@ class PageAdmin(_Cards, ReadOnlyMixin, DecisionsMixin, ListMixin, admin.ModelAdm
             return HttpResponseNotAllowed(["GET", "HEAD"])
         obj = self.get_object(request, object_id) if object_id.isdigit() else None
         if obj is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            response: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return response
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
         return render_page(self, request, obj, {**self.page_context(request, obj), **(extra_context or {})})
 
 
-class EditAdmin(_Cards, DecisionsMixin, ListMixin, admin.ModelAdmin):
+class EditAdmin(_Cards, DecisionsMixin, ListMixin, admin.ModelAdmin):  # type: ignore[misc]
     """A page with a form. Every change is in the audit trail, in the transaction that the admin opens around it."""
 
     change_form_template = "admin/evenkeel/edit.html"
@@ -111,7 +113,7 @@ class EditAdmin(_Cards, DecisionsMixin, ListMixin, admin.ModelAdmin):
             extra_context = {**self.page_context(request, obj), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def save_model(self, request: HttpRequest, obj: models.Model, form: ModelForm[Any], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
         super().save_model(request, obj, form, change)
         verb = "changed" if change else "added"
         audit.record(
@@ -121,7 +123,7 @@ class EditAdmin(_Cards, DecisionsMixin, ListMixin, admin.ModelAdmin):
             data={"fields": {name: form.cleaned_data.get(name) for name in form.changed_data if _plain(form, name)}},
         )
 
-    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         audit.record(action=f"{obj._meta.model_name}.deleted", subject=obj, actor=_user(request))
         super().delete_model(request, obj)
 

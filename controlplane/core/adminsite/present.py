@@ -254,7 +254,7 @@ def _pair(item: Any) -> tuple[str, object] | None:
 
 
 def _block(item: Any) -> SafeString:
-    heading = format_html("<h4>{}</h4>", item["heading"]) if isinstance(item, dict) and item.get("heading") else ""
+    heading = format_html("<h3>{}</h3>", item["heading"]) if isinstance(item, dict) and item.get("heading") else ""
     if isinstance(item, dict) and "sql" in item:
         return format_html("{}{}", heading, sql_block(str(item["sql"]), label=str(item.get("heading") or "SQL")))
     if isinstance(item, dict) and "rows" in item:

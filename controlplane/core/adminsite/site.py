@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
 from django.urls import path
 from django.urls.resolvers import URLPattern, URLResolver
 
@@ -53,7 +54,7 @@ class EvenkeelAdminSite(AdminSite):
             "navigation": navigation(self, request, self._pages) if self.has_permission(request) else [],
         }
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         dashboard = self._dashboard(request) if self._dashboard else {}
         return super().index(request, {**dashboard, **(extra_context or {})})
 
