@@ -110,6 +110,7 @@ class CommandProvider:
 
     def _bring(self, order: Order, operation: str, log: Log) -> Accepted | Refused | Unknown:
         directory = self._directory(order.place)
+        directory.release_dir(order.release)  # refuses a version that could lead elsewhere
         for role in ("prepare", "restart"):  # both must be there before anything is touched
             self._argv(order, role, directory)
         try:
