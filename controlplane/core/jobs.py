@@ -230,6 +230,7 @@ def run_now(
 def cancel(*, job: Job, actor: audit.Actor) -> bool:
     """Cancels a queued job, or takes a running one from its worker, which stops at its next report. False when it has ended."""
     with transaction.atomic():
+        audit.lock_chain()
         rows = Job.objects.filter(pk=job.pk, state__in=[JobState.QUEUED, JobState.RUNNING]).update(
             state=JobState.CANCELED, finished_at=Now(), attempt=F("attempt") + 1
         )
@@ -272,6 +273,7 @@ def _to_send(now: datetime) -> QuerySet[Job]:
 def _take_from_silent_worker(job_id: int, now: datetime) -> str:
     """Returns what was done, or "" when the job turned out to be alive, ended, or somebody else's."""
     with transaction.atomic():
+        audit.lock_chain()
         # A row that is locked is being reported on right now, so its worker is alive.
         silent = Job.objects.select_for_update(skip_locked=True).filter(state=JobState.RUNNING, heartbeat_at__lt=now - LOST_AFTER)
         job = silent.filter(pk=job_id).first()

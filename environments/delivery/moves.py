@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from controlplane.core import notify
+from controlplane.core import audit, notify
 from controlplane.core.audit import Actor
 from controlplane.core.transitions import transition
 from environments.delivery.states import DEPLOYMENT_OPEN, PROMOTION_ACTIVE, PromotionState
@@ -97,7 +97,8 @@ def load(promotion_id: int) -> Promotion:
 
 
 def lock(promotion: Promotion) -> Promotion:
-    """The row as it is now, locked until the end of the transaction."""
+    """The row as it is now, locked until the end of the transaction; after the audit chain, as every change locks it."""
+    audit.lock_chain()
     return (
         Promotion.objects.select_for_update(of=("self",))
         .select_related("release__application", "target__application", "source__application", "requester")

@@ -159,6 +159,7 @@ def initial_deployment(*, release: Release, environment: Environment, actor: Act
     if release.application_id != environment.application_id:
         raise ServiceError(f"{release} is no release of {environment.application}. Nothing was deployed.")
     with transaction.atomic():
+        audit.lock_chain()
         locked = Environment.objects.select_for_update().get(pk=environment.pk)
         _check_nothing_was_deployed(locked)
         components = [component for component in locked.components.exclude(provider="") if component.name in release.artifacts]

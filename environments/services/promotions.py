@@ -59,6 +59,7 @@ def request_promotion(
     now = timezone.now()
     with transaction.atomic():
         # One request at a time for an environment: of two equal ones, the second sees the first.
+        audit.lock_chain()
         Environment.objects.select_for_update().get(pk=target.pk)
         same = Promotion.objects.filter(release=release, target=target, state__in=(*PROMOTION_WAITING, *PROMOTION_ACTIVE)).first()
         if same is not None:

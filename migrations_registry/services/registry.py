@@ -56,6 +56,7 @@ def register_migration(
     migration.checksum, migration.fingerprint = script.checksum, script.fingerprint
     with transaction.atomic():
         # Two registrations of one application follow each other, so that requirements are judged on what is there.
+        audit.lock_chain()
         Application.objects.select_for_update().get(pk=application.pk)
         _check_graph(application, script)
         there = Migration.objects.filter(application=application, version=version).first()

@@ -169,3 +169,26 @@ def test_a_lock_is_freed_when_its_transaction_fails() -> None:
 def test_a_lock_to_the_end_of_a_transaction_needs_one() -> None:
     with pytest.raises(transaction.TransactionManagementError):
         locks.hold_to_end("x")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_a_service_locks_and_a_plain_transition_do_not_deadlock() -> None:
+    from environments.delivery.moves import lock
+
+    row = promotion()
+    failures: list[BaseException] = []
+
+    def change(number: int) -> None:
+        try:
+            with transaction.atomic():
+                mine = lock(row) if number % 2 else Promotion.objects.get(pk=row.pk)
+                to = P.EVALUATING if mine.state in (P.DRAFT, P.BLOCKED) else P.BLOCKED
+                transition(mine, to=to, actor=None)
+        except StateChangedMeanwhile:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test must see it
+            failures.append(error)
+
+    for _ in range(4):
+        _at_once(change, 6)
+    assert failures == []
