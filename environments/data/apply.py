@@ -39,6 +39,8 @@ def applying(
 ) -> Iterator[None]:
     """Locks the tables against other writers, keeps user triggers still, and lets foreign keys wait until the end.
 
+    Foreign keys that are NOT VALID in the target tolerate rows that break them; they are taken away and put back as they were, so
+    that the source's rows of that kind do not stop the copy (a comment on such a constraint is lost).
     All of it is undone before this returns: constraints are checked and have their own attributes again, triggers are as they
     were. The role must own a table to change its triggers or constraints; where it does not and the change is needed, this
     raises :class:`DataError`.
@@ -46,7 +48,9 @@ def applying(
     for name in sorted(tables.tables):
         connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables.tables[name].rows))
     quiet = _triggers_to_quiet(tables)
-    hard = [key for key in tables.inner_keys() if not key.deferrable]
+    tolerant = [key for key in tables.foreign_keys if key.table in tables.tables and not key.validated]
+    tolerant = [key for key in tolerant if tables.tables[key.table].owned]
+    hard = [key for key in tables.inner_keys() if not key.deferrable and key not in tolerant]
     loosened = [key for key in hard if tables.tables[key.table].owned]
     stuck = [key for key in against_order if key in hard and key not in loosened]
     if stuck:
@@ -57,6 +61,8 @@ def applying(
         )
     for table, trigger, _ in quiet:
         connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}").format(table.identifier, sql.Identifier(trigger)))
+    for key in tolerant:
+        connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(key.table.identifier, sql.Identifier(key.name)))
     for key in loosened:
         _alter(connection, key, "DEFERRABLE INITIALLY DEFERRED")
     connection.execute("SET CONSTRAINTS ALL DEFERRED")
@@ -66,6 +72,14 @@ def applying(
     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # every waiting check happens here
     for key in loosened:
         _alter(connection, key, "NOT DEFERRABLE")
+    for key in tolerant:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                key.table.identifier,
+                sql.Identifier(key.name),
+                sql.SQL(key.definition),  # type: ignore[arg-type]
+            )
+        )
     for table, trigger, state in quiet:
         enable = sql.SQL("ENABLE ALWAYS TRIGGER" if state == "A" else "ENABLE TRIGGER")
         connection.execute(sql.SQL("ALTER TABLE {} {} {}").format(table.identifier, enable, sql.Identifier(trigger)))
@@ -98,6 +112,36 @@ def delete_extra(connection: psycopg.Connection, incoming: Incoming) -> int:
     """Deletes the rows that the source does not have; returns how many."""
     statement = sql.SQL("DELETE FROM {} AS t WHERE {}").format(incoming.table.rows, incoming.extra())
     return connection.execute(statement).rowcount
+
+
+def set_aside(connection: psycopg.Connection, tables: Tables, incoming: Incoming) -> int:
+    """Deletes rows whose new unique value another row still has; they are inserted again with the new ones. Returns how many.
+
+    An UPDATE checks a unique index row by row, so two rows could not exchange their values. Not done where a delete would reach
+    other rows (ON DELETE CASCADE, SET NULL); such an exchange is then refused by the index.
+    """
+    name, copied = incoming.table.name, {column.name for column in incoming.table.copied}
+    if any(key.parent == name and key.on_delete in ("c", "n", "d") for key in tables.foreign_keys):
+        return 0
+    count = 0
+    for unique in incoming.table.unique_keys:
+        if not set(unique) <= copied:
+            continue
+        others = sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier("o", column), sql.Identifier("s", column)) for column in unique
+        )
+        own = sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier("o", column), sql.Identifier("s", column))
+            for column in incoming.table.primary_key
+        )
+        statement = sql.SQL(
+            "DELETE FROM {} AS t USING {} AS s WHERE {} AND {} <> {} AND EXISTS (SELECT FROM {} AS o WHERE {} AND NOT ({}))"
+        ).format(
+            incoming.table.rows, incoming.staging, incoming.same_row(), row_hash(incoming.table.copied, "t"),
+            sql.Identifier("s", incoming.hash_column), incoming.table.rows, others, own,
+        )  # fmt: skip
+        count += connection.execute(statement).rowcount
+    return count
 
 
 def update_changed(connection: psycopg.Connection, incoming: Incoming) -> int:

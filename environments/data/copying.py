@@ -20,7 +20,15 @@ import psycopg
 from psycopg import sql
 
 from environments.data import rowhash
-from environments.data.apply import Incoming, applying, delete_extra, insert_new, refuse_outside_references, update_changed
+from environments.data.apply import (
+    Incoming,
+    applying,
+    delete_extra,
+    insert_new,
+    refuse_outside_references,
+    set_aside,
+    update_changed,
+)
 from environments.data.direction import Source, Target
 from environments.data.masking import ColumnMask, Masks, Rules, masked_rows_with_hash, plan_masks, set_key
 from environments.data.tables import Column, DataError, Table, TableName, Tables, dependency_order, differences, read_tables
@@ -124,8 +132,10 @@ def _replace(
     deleted = {name: delete_extra(connection, incoming[name]) for name in reversed(order)}
     counts = {}
     for name in order:
-        updated = update_changed(connection, incoming[name])
-        counts[name] = _Counts(before[name], deleted[name], updated, insert_new(connection, incoming[name]))
+        aside = set_aside(connection, tables, incoming[name])
+        updated = update_changed(connection, incoming[name]) + aside
+        inserted = insert_new(connection, incoming[name]) - aside
+        counts[name] = _Counts(before[name], deleted[name], updated, inserted)
     return counts
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 
 from environments.data import pgclient
+from environments.data.manifest import read_manifest
 
 PARTIAL = ".partial"
 CHUNK = 1 << 20
@@ -39,22 +40,30 @@ class Dump:
     client_version: str
     #: Entries of the archive's table of contents.
     entries: int
+    #: What the tables held in the snapshot that was dumped, see :mod:`environments.data.manifest`.
+    manifest: dict[str, str]
 
 
-def make(*, dsn: str, path: Path, check: Callable[[], None] = lambda: None) -> Dump:
+def make(*, connection: psycopg.Connection, dsn: str, path: Path, check: Callable[[], None] = lambda: None) -> Dump:
     """Dumps the database behind ``dsn`` to ``path`` (custom format, mode 0600, directories 0700).
 
-    ``check`` is called now and then and stops the dump by raising. Raises :class:`DumpError`.
+    ``connection`` is one to the same database, in no transaction; it holds the snapshot that pg_dump reads and measures what is
+    in it. ``check`` is called now and then and stops the dump by raising. Raises :class:`DumpError`.
     """
-    version, label = server_version(dsn)
+    version = connection.info.server_version // 10000
     partial = path.with_name(path.name + PARTIAL)
     try:
         program = pgclient.client("pg_dump", server_major=version)
         make_private(path.parent)
-        digest, size = _stream(program, dsn, partial, check)
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+            manifest = read_manifest(connection)
+            digest, size = _stream(program, dsn, partial, snapshot=str(row[0]) if row else "", check=check)
         verify(partial, sha256=digest)
         entries = contents(partial, server_major=version)
-    except (pgclient.ClientError, OSError) as error:
+    except (pgclient.ClientError, psycopg.Error, OSError) as error:
         partial.unlink(missing_ok=True)
         raise DumpError(_told(error)) from error
     except BaseException:
@@ -62,7 +71,8 @@ def make(*, dsn: str, path: Path, check: Callable[[], None] = lambda: None) -> D
         raise
     partial.rename(path)
     _sync_directory(path.parent)
-    return Dump(path, size, digest, label, str(pgclient.major_of(program)), entries)
+    label = connection.info.parameter_status("server_version") or str(version)
+    return Dump(path, size, digest, label, str(pgclient.major_of(program)), entries, manifest)
 
 
 def verify(path: Path, *, sha256: str) -> None:
@@ -89,15 +99,6 @@ def contents(path: Path, *, server_major: int) -> int:
     return sum(1 for line in listing.stdout.splitlines() if line and not line.startswith(b";"))
 
 
-def server_version(dsn: str) -> tuple[int, str]:
-    """(major, version as people write it) of the server. Raises :class:`DumpError` when it can't be reached."""
-    try:
-        with psycopg.connect(dsn, connect_timeout=5, application_name="evenkeel") as connection:
-            return connection.info.server_version // 10000, connection.info.parameter_status("server_version") or ""
-    except psycopg.Error as error:
-        raise DumpError("The database can't be reached: " + pgclient.last_words(str(error).encode())) from error
-
-
 def make_private(directory: Path) -> None:
     """Creates the directory and those above it that are missing, for this account alone."""
     for part in [*reversed(directory.parents), directory]:
@@ -105,8 +106,9 @@ def make_private(directory: Path) -> None:
             part.mkdir(mode=0o700, exist_ok=True)
 
 
-def _stream(program: Path, dsn: str, partial: Path, check: Callable[[], None]) -> tuple[str, int]:
+def _stream(program: Path, dsn: str, partial: Path, *, snapshot: str, check: Callable[[], None]) -> tuple[str, int]:
     arguments = ["--format=custom", f"--compress={COMPRESSION}", "--no-password", f"--lock-wait-timeout={LOCK_WAIT_MS}"]
+    arguments.append(f"--snapshot={snapshot}")
     digest, size = hashlib.sha256(), 0
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -146,5 +148,8 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _told(error: Exception) -> str:
-    cause = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
+    if isinstance(error, psycopg.Error):
+        cause = "PostgreSQL refused: " + (error.diag.message_primary or type(error).__name__)
+    else:
+        cause = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
     return f"No backup was made. {cause}"

@@ -29,6 +29,9 @@ class Backup(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     server_version = models.CharField(max_length=20, blank=True)
     client_version = models.CharField(max_length=20, blank=True)
+    manifest = models.JSONField(
+        default=dict, blank=True, help_text="What every table held in the snapshot of the dump: rows and hashes."
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="The file was removed by the retention rule.")

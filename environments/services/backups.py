@@ -28,6 +28,9 @@ STRAY_AFTER = timedelta(days=1)
 #: A run without a job that has not ended after so long has lost its process.
 ORPHANED_AFTER = timedelta(hours=6)
 
+#: The session that holds the snapshot is idle for as long as pg_dump reads.
+READ_TIMEOUTS = targets.Timeouts(statement=30 * 60_000, lock=60_000, idle_in_transaction=0)
+
 Log = Callable[[str], None]
 logger = logging.getLogger(__name__)
 
@@ -71,10 +74,13 @@ def perform_backup(
         audit.record(action="backup.started", subject=backup, actor=actor, data={"purpose": purpose})
     tell(f"Backup of {database}: started")
     try:
-        dump = dumps.make(dsn=targets.address(database.dsn_ref), path=path_of(backup), check=check)
+        with targets.connect(database.dsn_ref, timeouts=READ_TIMEOUTS) as connection:
+            dsn = targets.address(database.dsn_ref)
+            dump = dumps.make(connection=connection, dsn=dsn, path=path_of(backup), check=check)
         _finish(
             backup, RunState.SUCCEEDED, actor,
             size_bytes=dump.size, sha256=dump.sha256, server_version=dump.server_version[:20], client_version=dump.client_version,
+            manifest=dump.manifest,
         )  # fmt: skip
     except (dumps.DumpError, targets.TargetError) as error:
         _finish(backup, RunState.FAILED, actor, error=str(error))

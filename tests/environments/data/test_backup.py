@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from collections.abc import Callable
@@ -88,8 +89,8 @@ def test_pg_dump_that_breaks_off_leaves_no_file(world: World, database: ManagedD
         "CREATE ROLE limited_dumper LOGIN" if not _role_exists(world.production_url) else "SELECT 1",
     )  # fmt: skip
     url = psycopg.conninfo.make_conninfo(world.production_url, user="limited_dumper")
-    with pytest.raises(dumps.DumpError, match="permission denied"):
-        dumps.make(dsn=url, path=directory / "a" / "b.dump")
+    with psycopg.connect(url) as connection, pytest.raises(dumps.DumpError, match="permission denied"):
+        dumps.make(connection=connection, dsn=url, path=directory / "a" / "b.dump")
     assert files(directory) == []
 
 
@@ -112,7 +113,7 @@ def test_a_machine_without_clients_fails_clearly(
 def test_a_file_that_does_not_read_back_equal_does_not_count(
     database: ManagedDatabase, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fsync = dumps.os.fsync
+    fsync = os.fsync
 
     def damage(descriptor: int) -> None:
         fsync(descriptor)
@@ -121,7 +122,7 @@ def test_a_file_that_does_not_read_back_equal_does_not_count(
                 file.seek(-20, 2)
                 file.write(b"a bad sector")
 
-    monkeypatch.setattr(dumps.os, "fsync", damage)
+    monkeypatch.setattr(os, "fsync", damage)
     with pytest.raises(ServiceError, match="checksum differs"):
         backups.take_backup(database=database, purpose="manual")
     assert files(directory) == []
