@@ -120,7 +120,14 @@ def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -
 
 
 def _build(
-    rows: dict[str, list[Any]], *, namespaces: list[Any], version: int, database: str, role: str, taken_at: datetime, profile: Profile
+    rows: dict[str, list[Any]],
+    *,
+    namespaces: list[Any],
+    version: int,
+    database: str,
+    role: str,
+    taken_at: datetime,
+    profile: Profile,
 ) -> Snapshot:
     reading = Reading(rows, version, Access(rows))
     schemas = {}

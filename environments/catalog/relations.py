@@ -203,6 +203,8 @@ class Relations:
         return tuple(found)
 
     def _replica_identity(self, row: Any) -> str:
+        if row.kind == "f":
+            return "default"  # it has none, and says "nothing"
         if row.replident == "i":
             names = [index.name for index in self.index_rows[row.oid] if index.replident]
             return f"index {names[0]}" if names else "nothing"

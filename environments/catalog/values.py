@@ -89,7 +89,7 @@ class Column:
     grants: tuple[Grant, ...] = ()
     labels: tuple[str, ...] = ()
     #: It comes from the parent table alone.
-    inherited: bool = False
+    inherited: bool = unlike(False)
     #: The sequence behind an identity column, as its logical name.
     identity_sequence: str = unlike("")
 

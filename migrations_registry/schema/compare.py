@@ -149,7 +149,7 @@ def changes(one: Item, two: Item) -> list[Difference]:
 
 def _order(table: Table, other: Table) -> list[str]:
     """The columns that both have, in this one's order. Columns of a parent come in the parent's order."""
-    common = {column.name for column in other.columns}
+    common = {column.name for column in other.columns if not column.inherited}
     return [column.name for column in table.columns if column.name in common and not column.inherited]
 
 
@@ -178,20 +178,22 @@ def _merely_spelt(difference: Difference) -> bool:
 
 def _without_consequences(found: list[Difference], left: Items, right: Items) -> Iterable[Difference]:
     """Leaves out what another difference brings along by itself, so that one change is one difference."""
-    new_keys = {  # columns of primary keys that are added or removed: NOT NULL goes with them
+    implied = {  # NOT NULL comes with a primary key and with a NOT NULL constraint that has a name of its own
         (item.parent_ref, column)
         for d in found
-        if d.kind == "constraint" and d.change == ADDED
-        for item in [right[d.ref()]]
-        if item.value.kind == "primary key"
+        if d.kind == "constraint" and not d.property
+        for item in [left.get(d.ref()) or right[d.ref()]]
+        if item.value.kind in ("primary key", "not null")
         for column in item.value.columns
     }
     facts = {(d.ref(), d.property): d for d in found}
     for d in found:
         item = left.get(d.ref()) or right[d.ref()]
-        if d.kind == "column" and d.property == "not_null" and (item.parent_ref, item.value.name) in new_keys and not d.base:
+        if d.kind == "column" and d.property == "not_null" and (item.parent_ref, item.value.name) in implied:
             continue
         if d.kind == "column" and d.property and _comes_from_a_parent(d, item, facts):
+            continue
+        if d.property == "partition_bound" and (d.ref(), "partition_of") in facts:
             continue
         if d.kind == "sequence" and item.value.owned_by and _comes_with_its_column(d, item, facts, left, right):
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from environments.catalog.names import dotted
-from environments.catalog.values import Column, Ref, Snapshot, Table, View
+from environments.catalog.values import Column, Extension, Ref, Snapshot, Table, View
 
 #: Kind -> the snapshot's mapping that holds its objects.
 KINDS = {
@@ -78,7 +78,8 @@ def compared_fields(value: Any) -> tuple[str, ...]:
     """The fields that are properties of the object itself: neither its name nor its children nor what says nothing."""
     cls = type(value).__name__
     if cls not in _FIELDS:
-        apart = {"name", "schema"}
+        # An extension's schema is a property; that of everything else is a part of its name.
+        apart = {"name"} if isinstance(value, Extension) else {"name", "schema"}
         if isinstance(value, Table):
             apart |= set(CHILDREN.values())
         elif isinstance(value, View):

@@ -35,7 +35,7 @@ _CREATE_RANK = [
 _RANK = {kind: place for place, kind in enumerate(_CREATE_RANK)}
 _EARLY_DROPS = {"event trigger": 0, "policy": 1, "rule": 1, "trigger": 1, "publication": 1, "view": 2, "statistics": 2,
                 "constraint": 3, "index": 4}  # fmt: skip
-_CONSTRAINT_RANK = {"primary key": 0, "unique": 1, "exclude": 2, "check": 3, "not null": 3, "foreign key": 9}
+_CONSTRAINT_RANK = {"not null": 0, "primary key": 1, "unique": 2, "exclude": 3, "check": 4, "foreign key": 9}
 
 
 @dataclass(slots=True)
@@ -241,6 +241,17 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
             work.operations["detach", ref] = columns.drop_default(base[ref])
             if ref not in work.altered and target[ref].value.default:
                 work.operations["alter", ref] = columns.set_default(target[ref])
+    for ref in work.altered:
+        if ref.kind == "column" and base[ref].value.identity and not target[ref].value.identity:
+            # Apart from the rest, because its sequence may give its name to one that the new default uses.
+            work.operations["detach", ref] = columns.drop_identity(base[ref])
+    for ref in work.removed:
+        if ref.kind == "constraint" and base[ref].value.kind == "not null" and ("drop", ref) in work.operations:
+            column = Ref("column", f"{base[ref].parent_ref.name}.{dotted(*base[ref].value.columns)}")  # type: ignore[union-attr]
+            if column in target and target[column].value.not_null and column not in gone:
+                work.operations["alter", column] = work.operations.get(("alter", column), []) + columns.set_not_null(
+                    target[column]
+                )
     for ref in work.retyped:
         work.operations["retype", ref] = _retype(work, ref)
     _replica_identities(work, made)
@@ -276,8 +287,13 @@ def _goes_with_its_column(item: Item, gone: set[Ref]) -> bool:
 def _retype(work: _Plan, ref: Ref) -> list[Statement]:
     """A type that ALTER TYPE can't change: the old one is renamed, the columns move to a new one, the old one goes."""
     old, new = work.base.items[ref], work.target.items[ref]
+    by_text = ref.kind == "range"  # its constructor functions keep their names when it is renamed
     rename, aside = types.rename_away(old)
-    found = [rename, *types.create_type(new, work.context)]
+    found: list[Statement] = [] if by_text else [rename]
+    made = types.create_type(new, work.context)
+    moves: list[Statement] = []
+    if not by_text:
+        found += made
     for column in sorted(work.base.stands_on):
         if column.kind != "column" or ref not in work.base.stands_on[column]:
             continue
@@ -290,7 +306,10 @@ def _retype(work: _Plan, ref: Ref) -> list[Statement]:
         through = "text[]" if value.type.endswith("[]") else "text"
         if before.value.default and not before.value.generated and column not in work.detached:
             found += columns.drop_default(before)
-        found.append(
+        if by_text:
+            head = (columns.table_word(table), ident(table.schema, table.name), ident(value.name))
+            found.append(say("ALTER {} {} ALTER COLUMN {} TYPE {}", *head, raw(through), lock="ACCESS EXCLUSIVE"))
+        moves.append(
             say(
                 "ALTER {} {} ALTER COLUMN {} TYPE {} USING {}::{}::{}",
                 columns.table_word(table), ident(table.schema, table.name),
@@ -299,9 +318,11 @@ def _retype(work: _Plan, ref: Ref) -> list[Statement]:
             )
         )  # fmt: skip
         if value.default and not value.generated and column not in work.detached:
-            found += columns.set_default(after)
+            moves += columns.set_default(after)
+    if by_text:
+        return [*found, *types.drop_type(old), *made, *moves]
     word = raw("DOMAIN" if ref.kind == "domain" else "TYPE")
-    return [*found, say("DROP {} {}", word, aside)]
+    return [*found, *moves, say("DROP {} {}", word, aside)]
 
 
 def _order_by_dependencies(work: _Plan) -> None:
@@ -379,6 +400,10 @@ def _order_structure(work: _Plan, key: Key, first: Any) -> None:  # noqa: PLR091
         if before is not None and before.value.owned_by:
             first(key, ("drop", Ref("column", before.value.owned_by)))
             first(key, ("drop", Ref("table", before.value.owned_by.rsplit(".", maxsplit=1)[0])))
+    if verb == "detach":
+        first(key, ("alter", ref))
+        if item.value.identity_sequence or base[ref].value.identity_sequence:
+            first(key, ("create", Ref("sequence", base[ref].value.identity_sequence)))
     parent = item.parent_ref
     if parent is not None:
         first(("create", parent), key)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from environments.catalog.names import dotted
 from environments.catalog.values import Ref, Snapshot
 from migrations_registry.schema.compare import ADDED, REMOVED, Difference, DiffResult, Selection, diff, same_but_for_the_name
 from migrations_registry.schema.items import Item, Items, items
@@ -91,7 +92,7 @@ def repair(
             selected.append(d)
     _hold_what_the_held_need(base, held, selected, left)
     goal, borrowed = _goal(left, right, every.differences, every.spelling, selected)
-    changes = _changes(selected)
+    changes = _changes(selected, left, right)
     edges = [*(edge for edge in target.dependencies if _owner(edge[0]) not in borrowed),
              *(edge for edge in base.dependencies if _owner(edge[0]) in borrowed)]  # fmt: skip
     one, two = world(left, base.dependencies), world(goal, edges)
@@ -117,11 +118,18 @@ def _with_late_names(statements: list[Statement]) -> tuple[Statement, ...]:
     return (_LATE_NAMES, *statements) if makes_functions else tuple(statements)
 
 
-def _changes(selected: list[Difference]) -> dict[Ref, frozenset[str]]:
+def _changes(selected: list[Difference], left: Items, right: Items) -> dict[Ref, frozenset[str]]:
     found: dict[Ref, set[str]] = {}
     for d in selected:
         if d.property:
             found.setdefault(d.ref(), set()).add(d.property)
+        elif d.kind == "constraint":
+            item = left.get(d.ref()) or right[d.ref()]
+            if item.value.kind == "primary key":  # the comparison counts its columns' NOT NULL as part of it
+                for name in item.value.columns:
+                    column = Ref("column", f"{d.object.removesuffix('.' + dotted(item.value.name))}.{dotted(name)}")
+                    if column in left and column in right and left[column].value.not_null != right[column].value.not_null:
+                        found.setdefault(column, set()).add("not_null")
     return {ref: frozenset(properties) for ref, properties in found.items()}
 
 

@@ -155,6 +155,18 @@ def drop_default(item: Item) -> list[Statement]:
     return [say("ALTER {} {} ALTER COLUMN {} DROP DEFAULT", *head, lock=EXCLUSIVE)]
 
 
+def drop_identity(item: Item) -> list[Statement]:
+    table, column = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    return [say("ALTER {} {} ALTER COLUMN {} DROP IDENTITY", *head, lock=EXCLUSIVE)]
+
+
+def set_not_null(item: Item) -> list[Statement]:
+    table, column = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    return [say("ALTER {} {} ALTER COLUMN {} SET NOT NULL", *head, lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL))]
+
+
 def set_default(item: Item) -> list[Statement]:
     table, column = item.parent, item.value
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
@@ -198,8 +210,6 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
     plain_default = before.default and not before.generated
     if plain_default and (retyped or ("default" in changed and not after.default) or (after.identity and not before.identity)):
         found += drop_default(old)
-    if before.identity and not after.identity:
-        found.append(say("ALTER {} {} ALTER COLUMN {} DROP IDENTITY", *head, lock=EXCLUSIVE))
     if retyped:
         found.append(set_type(new, before))
     if "not_null" in changed and not after.not_null:

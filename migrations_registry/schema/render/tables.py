@@ -243,6 +243,9 @@ def create_constraint(item: Item, context: Context) -> list[Statement]:
         suffix = raw("" if constraint.validated else " NOT VALID")
         hazards = (BUILDS, MAY_FAIL) if builds else (SCANS, MAY_FAIL) if constraint.validated else ()
         found = [say("ALTER {} {} ADD CONSTRAINT {} {}{}", *head, suffix, lock=EXCLUSIVE, hazards=hazards)]
+    if constraint.kind == "not null":
+        # The column may have a NOT NULL of another name already, and there can be only one.
+        found.insert(0, say("ALTER {} {} ALTER COLUMN {} DROP NOT NULL", *head[:2], ident(constraint.columns[0]), lock=EXCLUSIVE))
     if constraint.clustered:
         found.append(say("ALTER TABLE {} CLUSTER ON {}", relation(item), ident(constraint.name), lock=SHARE_UPDATE))
     return found + created(constraint_address(item), constraint, context)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +29,12 @@ def older_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedP
     server.stop()
 
 
+#: What belongs to the database or the server and not to a schema can't be there twice.
+GLOBAL = re.compile(
+    r"SCHEMA|EXTENSION|FOREIGN DATA|SERVER|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|PRIVILEGES|DATABASE|CREATE CAST|public"
+)
+
+
 class Pair:
     """The databases before and after the change; dropped at the end with the role that the change may use."""
 
@@ -37,7 +45,7 @@ class Pair:
         text, then = (one.replace("%ROLE%", self.role).replace("%%", "%") for one in (change.before, change.change))
         with psycopg.connect(server.url(), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(self.role)))
-        text = text.replace(f"CREATE ROLE {self.role};", "")
+        text, then = (one.replace(f"CREATE ROLE {self.role};", "") for one in (text, then))
         for url, statements in ((self.before, [text]), (self.after, [text, then])):
             with psycopg.connect(url, autocommit=True) as connection:
                 for statement in statements:
@@ -79,6 +87,7 @@ def check(server: EmbeddedPostgres, change: Change) -> None:
         pair.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 def test_on_postgresql_18(postgres_server: EmbeddedPostgres, change: Change) -> None:
     check(postgres_server, change)
@@ -88,6 +97,49 @@ def test_on_postgresql_18(postgres_server: EmbeddedPostgres, change: Change) -> 
 @pytest.mark.parametrize("change", [change for change in CHANGES if change.since <= 16], ids=lambda change: change.name)
 def test_on_postgresql_16(older_server: EmbeddedPostgres, change: Change) -> None:
     check(older_server, change)
+
+
+def together(version: int) -> tuple[Change, dict[str, Change]]:
+    """All changes that can live side by side as one, each in a schema of its own; and which is where."""
+    places = {
+        f"c{number:03}": change
+        for number, change in enumerate(CHANGES)
+        if change.since <= version and not GLOBAL.search(change.before + change.change)
+    }
+    before, after = [], []
+    for schema, change in places.items():
+        head = f"CREATE SCHEMA {schema}; SET search_path = {schema};"
+        before.append(f"{head} {change.before};")
+        after.append(f"SET search_path = {schema}; {change.change};")
+    return Change("all", "\n".join(before), "\n".join(after)), places
+
+
+def check_together(server: EmbeddedPostgres, version: int) -> None:
+    change, places = together(version)
+    pair = Pair(server, change)
+    try:
+        before, after = look(pair.before), look(pair.after)
+        counted = Counter(re.search(r"c\d{3}", d.object)[0] for d in diff(before, after).differences)  # type: ignore[index]
+        expected = {schema: one.differences for schema, one in places.items()}
+        assert {places[s].name: n for s, n in counted.items() if expected[s] != n} == {}
+        assert {places[s].name for s in expected.keys() - counted.keys()} == set()
+        there, back = repair(before, after, allow_lossy=True), repair(after, before, allow_lossy=True)
+        apply(pair.before, there)
+        assert differences(look(pair.before), after) == []
+        revert(pair.before, there)
+        assert differences(look(pair.before), before) == []
+        apply(pair.after, back)
+        assert differences(look(pair.after), before) == []
+    finally:
+        pair.close()
+
+
+def test_all_changes_at_once_on_postgresql_18(postgres_server: EmbeddedPostgres) -> None:
+    check_together(postgres_server, 18)
+
+
+def test_all_changes_at_once_on_postgresql_16(older_server: EmbeddedPostgres) -> None:
+    check_together(older_server, 16)
 
 
 def test_nothing_to_do_is_nothing_done(make_database: Callable[..., str]) -> None:
