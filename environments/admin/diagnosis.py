@@ -69,7 +69,10 @@ class DiagnosisRunAdmin(RowPage):
             ["Check", "Object", "Why", "What to do"], rows, label="Not seen", empty="Everything could be looked at."
         )
         return Card(
-            title="What could not be seen", note=f"{len(rows)} checks" if rows else "", tone="warn" if rows else "", body=body
+            title="What could not be seen",
+            note=f"{len(rows)} {'reason' if len(rows) == 1 else 'reasons'}" if rows else "",
+            tone="warn" if rows else "",
+            body=body,
         )
 
     def _counts(self, obj: DiagnosisRun, findings: list[Finding]) -> Card:

@@ -25,7 +25,9 @@ from environments.services import diagnosis
 class AcknowledgeForm(DecisionForm):
     reason = forms.CharField(label="Why it may stay for now", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
     until = forms.DateField(
-        label="Until", widget=forms.DateInput(attrs={"type": "date"}), help_text="Then it is open again, if it is still there."
+        label="Until",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="Then it is open again, if it is still there.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -90,6 +90,6 @@ def shoot() -> Callable[[Any, str], None]:
     def save(page: Any, name: str) -> None:
         if directory:
             Path(directory).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=str(Path(directory) / f"{name}.png"), full_page=True)
+            page.screenshot(path=str(Path(directory) / f"{name}.png"), full_page=name != "promotion-page")
 
     return save
