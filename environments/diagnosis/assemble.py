@@ -273,8 +273,9 @@ def hidden(facts: DatabaseFacts, sequence_rows: Iterable[Row]) -> list[Blind]:
     for row in sequence_rows:
         if not row["readable"]:
             name = Name(row["nspname"], row["relname"])
-            reason = f"The role of the diagnosis may not read the sequence {name}."
-            cure = f"GRANT USAGE ON SCHEMA {quote(name.schema)} TO {user}; GRANT SELECT ON SEQUENCE {name.sql} TO {user};"
+            reason = "The role of the diagnosis may not read this sequence."
+            schema = quote(name.schema)
+            cure = f"GRANT USAGE ON SCHEMA {schema} TO {user}; GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {user};"
             objects = [str(name), *(f"{use.table}.{quote(use.column)}" for use in _uses(row))]
             found += [Blind(groups=frozenset({Group.SEQUENCES}), object=it, reason=reason, cure=cure) for it in objects]
     if not facts.session.monitor and not facts.session.superuser:

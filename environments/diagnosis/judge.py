@@ -115,7 +115,9 @@ class Rows:
         return None
 
 
-def probe(id: str, *, needs: Iterable[Group] = OF_TABLES, **texts: Any) -> Callable[[Probe], Probe]:
+def probe(
+    id: str, *, needs: Iterable[Group] = OF_TABLES - {Group.SEQUENCES, Group.COLUMN_STATISTICS, Group.GRANTS}, **texts: Any
+) -> Callable[[Probe], Probe]:
     """Registers a function that reads rows of one database; like :func:`database_check` otherwise."""
     groups = frozenset(needs)
 

@@ -16,6 +16,8 @@ LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "not
 KINDS = {Verdict.FAIL: "fail", Verdict.OK: "pass", Verdict.NOT_EVALUATED: "open", Verdict.NOT_APPLICABLE: "notApplicable"}
 ORDER = (Verdict.NOT_EVALUATED, Verdict.FAIL, Verdict.OK, Verdict.NOT_APPLICABLE)
 
+#: So many objects are named where one reason holds for many.
+MOST_LISTED = 10
 #: Fingerprint -> until when it is acknowledged, as ISO text.
 Acknowledged = Mapping[str, str]
 
@@ -63,17 +65,38 @@ def as_text(results: Sequence[CheckResult], *, scope: str, acknowledged: Acknowl
     return "\n".join(lines)
 
 
+def not_seen(results: Iterable[CheckResult]) -> list[dict[str, str]]:
+    """What could not be judged, one entry for one reason and cure: the unexpected first, then by how much it concerns.
+
+    ``[{"check": "a, b", "object": "main: public.x, main: public.y", "reason", "cure"}]``; an empty object means everything.
+    """
+    grouped: dict[tuple[bool, str, str], tuple[set[str], dict[str, None]]] = {}
+    for result in results:
+        if result.verdict is Verdict.NOT_EVALUATED:
+            checks, objects = grouped.setdefault((result.expected, result.reason, result.cure), (set(), {}))
+            checks.add(result.check)
+            objects[result.object] = None
+    ranked = sorted(grouped.items(), key=lambda item: (item[0][0], -len(item[1][0]) * len(item[1][1]), item[0]))
+    return [
+        {"check": ", ".join(sorted(checks)), "object": _listed(sorted(objects)), "reason": reason, "cure": cure}
+        for (_, reason, cure), (checks, objects) in ranked
+    ]
+
+
+def _listed(objects: list[str]) -> str:
+    """Everything covers the rest, and a table its columns."""
+    kept = [name for name in objects if not any(other != name and registry.covers(other, name) for other in objects)]
+    more = f" and {len(kept) - MOST_LISTED} more" if len(kept) > MOST_LISTED else ""
+    return ", ".join(kept[:MOST_LISTED]) + more
+
+
 def _blind_lines(blind: Sequence[CheckResult]) -> list[str]:
-    """One line for one reason, however many checks it concerns."""
-    grouped: dict[tuple[str, str, str], list[str]] = {}
-    for result in blind:
-        grouped.setdefault((result.object or "everything", result.reason, result.cure), []).append(result.check)
     lines = []
-    for (object_name, reason, cure), checks in grouped.items():
-        named = ", ".join(sorted(set(checks))) if len(set(checks)) <= 3 else f"{len(set(checks))} checks"
-        lines.append(f"  {object_name}: {reason} [{named}]")
-        if cure:
-            lines.append(f"    cure: {cure}")
+    for entry in not_seen(blind):
+        checks = entry["check"].split(", ")
+        named = entry["check"] if len(checks) <= 3 else f"{len(checks)} checks"
+        lines.append(f"  {entry['object'] or 'everything'}: {entry['reason']} [{named}]")
+        lines += [f"    cure: {entry['cure']}"] if entry["cure"] else []
     return lines
 
 

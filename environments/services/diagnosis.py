@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from controlplane.core import audit, jobs, locks, notify
 from controlplane.core.models import Job, JobState
-from environments.diagnosis import context, engine, registry
+from environments.diagnosis import context, engine, registry, report
 from environments.diagnosis.life import Change, Step, steps
 from environments.diagnosis.registry import Check, CheckResult, Verdict
 from environments.models import DiagnosisRun, Environment, Finding, Severity
@@ -89,7 +89,7 @@ def record(*, run: DiagnosisRun, results: Sequence[CheckResult], actor: audit.Ac
             if finding is not None:
                 _advance(finding, step, checks, run, now)
         open_findings = [finding for finding in known.values() if finding.state != Finding.State.RESOLVED]
-        run.not_seen = not_seen(results)
+        run.not_seen = report.not_seen(results)
         run.counts = _counts(results, made, open_findings)
         run.state = _state(results)
         run.finished_at = now
@@ -142,19 +142,6 @@ def blocking_findings(environment: Environment) -> QuerySet[Finding]:
     blocking = environment.findings.filter(severity__in=BLOCKING)
     over = blocking.filter(state=Finding.State.ACKNOWLEDGED, acknowledged_until__lte=timezone.now())
     return (blocking.filter(state=Finding.State.OPEN) | over).order_by("severity", "check_id", "object")
-
-
-def not_seen(results: Sequence[CheckResult]) -> list[dict[str, str]]:
-    """What could not be judged, one line for one reason: the unexpected first, then by how many checks it concerns."""
-    grouped: dict[tuple[bool, str, str, str], list[str]] = {}
-    for result in results:
-        if result.verdict is Verdict.NOT_EVALUATED:
-            grouped.setdefault((result.expected, result.object, result.reason, result.cure), []).append(result.check)
-    ordered = sorted(grouped.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][1]))
-    return [
-        {"check": ", ".join(sorted(set(ids))), "object": object_name, "reason": reason, "cure": cure}
-        for (_, object_name, reason, cure), ids in ordered
-    ]
 
 
 def summary(run: DiagnosisRun) -> str:

@@ -5,6 +5,7 @@ from environments.diagnosis.checks import (  # noqa: F401
     configuration,
     constraint,
     cross,
+    cross_state,
     env,
     index,
     index_waste,

@@ -54,7 +54,7 @@ def autovacuum_disabled(facts: DatabaseFacts) -> Iterator[CheckResult]:
     needs={Group.SETTINGS, Group.ROLES},
     title="Risky setting",
     why="An override for a database or a role is seen by nobody until the day it matters.",
-    threshold="synchronous_commit off, fsync off, a time limit of 0, a time zone other than UTC and the like, for a database or role.",
+    threshold="synchronous_commit off, a time limit of 0, a time zone other than UTC and the like, for a database or role.",
     fix="ALTER DATABASE (or ROLE) … RESET the setting.",
     undo="SET it again.",
     traps="The server's own settings are its provider's; a role for long reports may need a statement_timeout of 0.",

@@ -42,7 +42,7 @@ def references(key: ForeignKey) -> str:
     "constraint.fk_type_mismatch",
     needs={Group.CONSTRAINTS},
     title="Foreign key of another type than its key",
-    why="An int4 column that references an int8 key overflows one day; comparing unequal types can also keep an index from being used.",
+    why="An int4 column that references an int8 key overflows one day; unequal types can keep an index from being used.",
     threshold="A column's type differs from the referenced column's.",
     fix="ALTER COLUMN TYPE to the referenced type (rewrites the table: plan it).",
     traps="text and varchar compare alike; a wider column than its key is harmless for integers.",

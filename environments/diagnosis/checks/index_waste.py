@@ -30,8 +30,8 @@ def create(index: Index) -> str:
     keys = ", ".join(quote(key) if key else f"({index.expressions})" for key in index.keys)
     included = f" INCLUDE ({', '.join(quote(column) for column in index.included)})" if index.included else ""
     where = f" WHERE {index.predicate}" if index.predicate else ""
-    unique = "UNIQUE " if index.unique else ""
-    return f"CREATE {unique}INDEX CONCURRENTLY {quote(index.name)} ON {index.table.sql} USING {index.method} ({keys}){included}{where};"
+    start = f"CREATE {'UNIQUE ' if index.unique else ''}INDEX CONCURRENTLY {quote(index.name)} ON {index.table.sql}"
+    return f"{start} USING {index.method} ({keys}){included}{where};"
 
 
 def own_indexes(facts: DatabaseFacts) -> Iterator[Index]:
@@ -63,14 +63,19 @@ def duplicate(facts: DatabaseFacts) -> Iterator[CheckResult]:
             continue
         droppable = [copy for copy in copies if not copy.constraint and not copy.is_replica_identity]
         yield CheckResult(
-            object=f"{keeper.table}: copies of {keeper.method} ({', '.join(quote(k) if k else keeper.expressions for k in keeper.keys)})"
-            + (f" where {keeper.predicate}" if keeper.predicate else ""),
+            object=f"{keeper.table}: copies of {_keys_of(keeper)}",
             severity="low",
             title=f"{keeper.table} has {len(copies)} copies of the index {keeper.name}",
             evidence={"kept": keeper.name, "copies": [copy.name for copy in copies], "pages": sum(copy.pages for copy in copies)},
             fix_sql="\n".join(drop(copy) for copy in droppable),
             undo_sql="\n".join(create(copy) for copy in droppable),
         )
+
+
+def _keys_of(index: Index) -> str:
+    """What equal indexes have in common, unique or not."""
+    keys = ", ".join(quote(key) if key else index.expressions for key in index.keys)
+    return f"{index.method} ({keys})" + (f" where {index.predicate}" if index.predicate else "")
 
 
 def _worth(index: Index) -> tuple[bool, bool, bool, bool, str]:
@@ -120,7 +125,7 @@ def _makes_redundant(longer: Index, short: Index) -> bool:
     "index.invalid",
     needs={Group.INDEXES},
     title="Invalid index",
-    why="A failed CREATE INDEX CONCURRENTLY left it: no query uses it, every write maintains it, and a unique one enforces nothing.",
+    why="A failed build left it: no query uses it, every write maintains it, and a unique one enforces nothing.",
     threshold="pg_index says that it is invalid, and no build is in progress.",
     fix="REINDEX INDEX CONCURRENTLY, or drop it and build it again.",
     traps="A build that is still running looks the same; without pg_monitor it can't always be told apart.",
@@ -201,7 +206,7 @@ def unneeded_where(facts: DatabaseFacts) -> Iterator[CheckResult]:
     "index.wrong_method",
     needs={Group.INDEXES, Group.COLUMNS},
     title="Index of the wrong kind",
-    why="A B-tree on an array or a JSON document finds whole values only, never what is in them; on a boolean it finds half the table.",
+    why="A B-tree on an array or a document finds whole values only, never what is in them; on a boolean half the table.",
     threshold="A single-column B-tree on an array or jsonb column; one on a boolean without a predicate.",
     fix="GIN for what is inside arrays and documents; a partial index for the rare boolean.",
     traps="A unique index on them enforces a rule; a boolean as one key of several is fine.",

@@ -199,6 +199,7 @@ def _duplicates(rows: Rows, table: Table, column: str) -> tuple[int, int, int]:
 
 @probe(
     "integrity.sequence_behind",
+    needs={Group.TABLES, Group.COLUMNS, Group.SEQUENCES},
     title="Sequence behind its column",
     why="The next value is there already: the next INSERT fails, or (without a unique key) makes a duplicate id.",
     threshold="The next value of the sequence is not beyond the largest value of the column that it feeds.",

@@ -144,7 +144,8 @@ def unclear_name(facts: DatabaseFacts) -> Iterator[CheckResult]:
             continue
         name = table.name.name
         reserved = name.lower() in RESERVED
-        columns = [column.name for column in table.columns if quote(column.name) != column.name or column.name in RESERVED]
+        # A reserved word as a column's name is quoted by every tool; one that drops its capitals is not found again.
+        columns = [column.name for column in table.columns if quote(column.name) != column.name and column.name not in RESERVED]
         if not reserved and quote(name) == name and not columns:
             continue
         table_itself = reserved or quote(name) != name

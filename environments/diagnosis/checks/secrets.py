@@ -54,7 +54,7 @@ NO_SECRET = re.compile(
     why="Whoever reads one backup, one replica or one screen has every user's password.",
     threshold="A column named like a secret, of which more than 10 % of a sample is no hash and no ciphertext.",
     fix="Hash passwords (argon2, bcrypt); encrypt tokens, or keep their sha256 only; then rotate them all.",
-    traps="A column that ends in _hash is named for what it holds; the sample is judged inside PostgreSQL, and counts alone leave it.",
+    traps="A column that ends in _hash holds hashes; the sample is judged inside PostgreSQL, and counts alone leave it.",
 )
 def sensitive_plaintext(rows: Rows) -> Iterator[CheckResult]:
     for table in rows.facts.tables:
@@ -93,7 +93,7 @@ def sensitive_plaintext(rows: Rows) -> Iterator[CheckResult]:
     "security.hardcoded_secret",
     needs={Group.FUNCTIONS, Group.SERVERS, Group.SETTINGS},
     title="Secret in code",
-    why="Function bodies, options and settings are in every dump, in the catalogue that every log-in may read, and in no rotation.",
+    why="Function bodies, options and settings are in every dump, in the catalogue that all may read, and in no rotation.",
     threshold="A connection string with a password, a provider's key or a token in a function, a foreign server or a setting.",
     fix="Rotate it now; keep the new one in the platform's vault or in the application's environment.",
     traps="A placeholder, a parameter or a column named password is no secret. Only a keyed fingerprint is kept.",

@@ -12,8 +12,10 @@ from environments.diagnosis.registry import CheckResult
 #: Roles that a platform's HTTP API acts as, for people on the internet.
 API_ROLES = frozenset({"anon", "authenticated", "web_anon", "web_user"})
 #: Tools keep their tables without row security, and the API never reads them.
-TOOL_TABLES = re.compile(r"(?:schema_migrations|_prisma_migrations|alembic_version|flyway_schema_history|django_migrations|"
-                         r"databasechangelog(?:lock)?|knex_migrations(?:_lock)?|migrations|_migrations|spatial_ref_sys|ar_internal_metadata)\Z")  # fmt: skip
+TOOL_TABLES = re.compile(
+    r"(?:schema_migrations|_prisma_migrations|alembic_version|flyway_schema_history|django_migrations|_?migrations|"
+    r"databasechangelog(?:lock)?|knex_migrations(?:_lock)?|spatial_ref_sys|ar_internal_metadata)\Z"
+)
 _TRUE = re.compile(r"\(*\s*(?:true|1\s*=\s*1|'t'::boolean)\s*\)*\Z", re.IGNORECASE)
 MAINTENANCE_NAME = re.compile(r"(?:migrat|owner|admin|deploy|dba|backup|replicat|superuser|root|maint)")
 WRITES = {"INSERT", "UPDATE", "DELETE", "TRUNCATE"}
@@ -35,7 +37,7 @@ def exposed(table: Table) -> bool:
     needs={Group.TABLES, Group.ROLES, Group.POLICIES},
     title="Table without row security",
     why="In a database that relies on row security, whoever may SELECT from this table sees every tenant's rows.",
-    threshold="The database relies on row security (an API's roles, or other tables with it), and this table has it off; all schemas.",
+    threshold="The database relies on row security (an API's roles, or other tables with it), and this table has it off.",
     fix="ENABLE ROW LEVEL SECURITY, and policies for those who need rows.",
     undo="DISABLE ROW LEVEL SECURITY.",
     traps="Tables of extensions can't be changed by you; a database in which no table has it does not rely on it.",
@@ -178,7 +180,7 @@ def rls_bypassed_by_owner(facts: DatabaseFacts) -> Iterator[CheckResult]:
     threshold="A log-in that is SUPERUSER, BYPASSRLS or CREATEROLE, or a member of a superuser.",
     fix="ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE.",
     undo="ALTER ROLE with the attributes again.",
-    traps="The first superuser and a provider's own roles are not yours to change; roles for migrations and backups may need more.",
+    traps="The first superuser and a provider's own roles are not yours; roles for migrations and backups may need more.",
 )
 def role_too_powerful(facts: DatabaseFacts) -> Iterator[CheckResult]:
     superusers = {role.name for role in facts.roles if role.superuser}
@@ -213,7 +215,7 @@ def _powers(role: Role) -> list[str]:
     needs={Group.GRANTS},
     title="Right that everybody has",
     why="PUBLIC is every role that exists and every one to come, with whatever password it has.",
-    threshold="INSERT, UPDATE, DELETE, TRUNCATE or SELECT on a table, CREATE on a schema, or default privileges, granted to PUBLIC.",
+    threshold="A right on a table, CREATE on a schema, or default privileges, granted to PUBLIC.",
     fix="REVOKE it from PUBLIC, and GRANT it to the roles that need it.",
     undo="GRANT it to PUBLIC again.",
     traps="USAGE on a schema is no finding; a view for everybody to read may be meant so.",

@@ -16,12 +16,14 @@ PLANTED = everything()
 IDS = [planted.check for planted in PLANTED]
 #: Checks without plants, and where they are tested instead.
 ELSEWHERE = {
-    "capacity.connections": "pure", "capacity.database_size": "pure", "capacity.txid_age": "pure", "performance.blocked": "pure",
-    "performance.idle_in_transaction": "pure", "performance.long_query": "pure", "performance.missing_index_scan": "pure",
-    "performance.slow_query": "pure", "performance.table_bloat": "pure", "security.tls": "pure", "security.extension_outdated": "pure",
-    "security.rls_bypassed_by_owner": "pure", "security.role_too_powerful": "pure", "security.extension_in_public": "pure",
-    "configuration.risky_setting": "pure", "security.weak_password_hash": "test_roles", "cross.row_disparity": "test_run",
-    "cross.same_database": "test_run", "env.unclear_name": "test_naming", "env.unreachable_database": "test_run",
+    "capacity.connections": "test_pure", "capacity.database_size": "test_pure", "capacity.txid_age": "test_pure",
+    "performance.blocked": "test_pure", "performance.idle_in_transaction": "test_pure", "performance.long_query": "test_pure",
+    "performance.missing_index_scan": "test_pure", "performance.slow_query": "test_pure", "performance.table_bloat": "test_pure",
+    "security.tls": "test_pure", "security.extension_outdated": "test_pure", "security.extension_in_public": "test_pure",
+    "security.rls_bypassed_by_owner": "test_pure", "security.role_too_powerful": "test_pure",
+    "configuration.risky_setting": "test_pure", "security.weak_password_hash": "test_roles", "cross.row_disparity": "test_run",
+    "cross.same_database": "test_run", "cross.setting_drift": "test_cross", "cross.finding_skew": "test_cross",
+    "env.unclear_name": "test_naming", "env.unreachable_database": "test_run",
 }  # fmt: skip
 
 
@@ -115,8 +117,9 @@ def test_a_role_with_fewer_rights_never_turns_fail_into_ok(sick_url, baseline, m
 def test_row_security_never_turns_fail_into_ok(sick_url, baseline, make_role, monkeypatch):
     """Row security on every table, and a role that may SELECT everything: as on a platform that demands it."""
     on_every_table = (
-        "DO $$ DECLARE t record; BEGIN FOR t IN SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE nspname LIKE 'p\\_%' AND nspname NOT LIKE 'p\\_security%' AND nspname NOT LIKE 'p\\_performance%' AND relkind IN ('r', 'p') "
+        "DO $$ DECLARE t record; BEGIN FOR t IN SELECT c.oid::regclass AS name FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname LIKE 'p\\_%' AND nspname NOT LIKE 'p\\_security%' "
+        "AND nspname NOT LIKE 'p\\_performance%' AND relkind IN ('r', 'p') "
         "LOOP EXECUTE 'ALTER TABLE ' || t.name || ' {} ROW LEVEL SECURITY'; END LOOP; END $$"
     )
     with psycopg.connect(sick_url, autocommit=True) as connection:
@@ -189,28 +192,48 @@ def test_nothing_is_written_and_no_secret_is_shown(baseline):
         assert secret not in said
 
 
-def test_fixes_clear_what_they_are_offered_for_and_undo_brings_it_back(postgres_server, sick_url, baseline, monkeypatch):
-    url = postgres_server.create_database("planted_fixed")
-    try:
-        plant(url)
-        fixable = [r for r in baseline if r.verdict is Verdict.FAIL and r.fix_sql]
-        cured: list[tuple[str, str]] = []
-        refused: list[str] = []
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SET statement_timeout = '20s'")
-            for result in fixable:
-                try:
-                    for statement in result.fix_sql.splitlines():
-                        connection.execute(statement)  # type: ignore[call-overload]
-                    cured.append((result.check, result.object))
-                except psycopg.Error as error:
-                    refused.append(f"{result.check} {result.object}: {error}")
-        after = {(r.check, r.object) for r in look(url, monkeypatch) if r.verdict is Verdict.FAIL}
-        still = [item for item in cured if item in after]
-        before = {(r.check, r.object) for r in baseline if r.verdict is Verdict.FAIL}
-        created = after - before
-        assert len(still) + len(refused) <= 0.05 * len(fixable), (still, refused)
-        assert created == set()
-    finally:
-        with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-            connection.execute("DROP DATABASE planted_fixed WITH (FORCE)")
+@pytest.fixture
+def sick_copy(postgres_server):
+    url = postgres_server.create_database("planted_copy")
+    plant(url)
+    yield url
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE planted_copy WITH (FORCE)")
+
+
+def run_all(url, results, field):
+    """Runs the statements of the results one by one; returns (what ran, what PostgreSQL refused)."""
+    ran, refused = [], []
+    with psycopg.connect(url, autocommit=True) as connection:
+        for result in results:
+            try:
+                for statement in getattr(result, field).splitlines():
+                    connection.execute(statement)
+                ran.append(result)
+            except psycopg.Error as error:
+                refused.append(f"{result.check} {result.object}: {error}")
+    return ran, refused
+
+
+def failures_of(results):
+    return {(r.check, r.object) for r in results if r.verdict is Verdict.FAIL}
+
+
+@pytest.mark.slow
+def test_undo_brings_back_what_a_fix_took_away(sick_copy, baseline, monkeypatch):
+    """Each by itself: several fixes together may mend one another's objects."""
+    both = [r for r in baseline if r.verdict is Verdict.FAIL and r.fix_sql and r.undo_sql]
+    ran, refused = run_all(sick_copy, both, "fix_sql")
+    undone, not_undone = run_all(sick_copy, list(reversed(ran)), "undo_sql")
+    after = failures_of(look(sick_copy, monkeypatch))
+    lost = [(r.check, r.object) for r in undone if (r.check, r.object) not in after]
+    assert (refused, not_undone, lost) == ([], [], [])
+
+
+def test_fixes_clear_what_they_are_offered_for_and_create_nothing(sick_copy, baseline, monkeypatch):
+    fixable = [r for r in baseline if r.verdict is Verdict.FAIL and r.fix_sql]
+    cured, refused = run_all(sick_copy, fixable, "fix_sql")
+    after = failures_of(look(sick_copy, monkeypatch))
+    still = [(r.check, r.object) for r in cured if (r.check, r.object) in after]
+    assert len(still) + len(refused) <= 0.05 * len(fixable), (still, refused)
+    assert after - failures_of(baseline) == set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """``sql`` runs with the schema ``name`` first in the path; ``sick`` and ``healthy`` are objects without "main: " and the schema."""
+    """``sql`` runs with the plant's own schema as the path; ``sick`` and ``healthy`` are names of objects within it."""
 
     check: str
     sql: str

@@ -4,10 +4,12 @@ PLANTED = [
     Planted(
         "constraint.fk_type_mismatch",
         """
-        CREATE TABLE wide (id bigint PRIMARY KEY); CREATE TABLE narrow (id int PRIMARY KEY); CREATE TABLE words (id varchar(9) PRIMARY KEY);
+        CREATE TABLE wide (id bigint PRIMARY KEY); CREATE TABLE narrow (id int PRIMARY KEY);
+        CREATE TABLE words (id varchar(9) PRIMARY KEY);
         CREATE TABLE small (id int PRIMARY KEY, wide_ref int REFERENCES wide, narrow_ref bigint REFERENCES narrow,
             same bigint REFERENCES wide, word text REFERENCES words);
-        CREATE INDEX ON small (wide_ref); CREATE INDEX ON small (narrow_ref); CREATE INDEX ON small (same); CREATE INDEX ON small (word);
+        CREATE INDEX ON small (wide_ref); CREATE INDEX ON small (narrow_ref); CREATE INDEX ON small (same);
+        CREATE INDEX ON small (word);
         """,
         sick=("small (wide_ref)", "small (narrow_ref)"),
         healthy=("small (same)", "small (word)"),
@@ -18,7 +20,8 @@ PLANTED = [
         CREATE TABLE one (id int PRIMARY KEY); CREATE TABLE two (id int PRIMARY KEY);
         CREATE TABLE twice (id int PRIMARY KEY, a int, b int, c int);
         ALTER TABLE twice ADD CONSTRAINT a_1 FOREIGN KEY (a) REFERENCES one, ADD CONSTRAINT a_22 FOREIGN KEY (a) REFERENCES one;
-        ALTER TABLE twice ADD CONSTRAINT b_1 FOREIGN KEY (b) REFERENCES one ON DELETE CASCADE, ADD CONSTRAINT b_2 FOREIGN KEY (b) REFERENCES one;
+        ALTER TABLE twice ADD CONSTRAINT b_1 FOREIGN KEY (b) REFERENCES one ON DELETE CASCADE,
+            ADD CONSTRAINT b_2 FOREIGN KEY (b) REFERENCES one;
         ALTER TABLE twice ADD CONSTRAINT c_1 FOREIGN KEY (c) REFERENCES one, ADD CONSTRAINT c_2 FOREIGN KEY (c) REFERENCES two;
         CREATE INDEX ON twice (a); CREATE INDEX ON twice (b); CREATE INDEX ON twice (c);
         """,
@@ -44,7 +47,8 @@ PLANTED = [
         CREATE TABLE pairs (a int, b int, PRIMARY KEY (a, b));
         CREATE TABLE loose (id int PRIMARY KEY, a int, b int NOT NULL, c int, d int, FOREIGN KEY (a, b) REFERENCES pairs,
             FOREIGN KEY (c, d) REFERENCES pairs);
-        CREATE TABLE strict (id int PRIMARY KEY, a int NOT NULL, b int NOT NULL, c int, d int, FOREIGN KEY (a, b) REFERENCES pairs,
+        CREATE TABLE strict (id int PRIMARY KEY, a int NOT NULL, b int NOT NULL, c int, d int, FOREIGN KEY (a,
+            b) REFERENCES pairs,
             FOREIGN KEY (c, d) REFERENCES pairs MATCH FULL);
         CREATE INDEX ON loose (a, b); CREATE INDEX ON loose (c, d); CREATE INDEX ON strict (a, b); CREATE INDEX ON strict (c, d);
         """,
@@ -55,7 +59,8 @@ PLANTED = [
         "constraint.natural_key_not_unique",
         """
         CREATE TABLE people (id int PRIMARY KEY, email text, username text, slug text, work_email text, nickname text);
-        INSERT INTO people SELECT n, 'p' || n || '@example.com', 'user' || n, 's' || n, 'w' || n || '@x.io', 'n' || n % 7 FROM generate_series(1, 500) n;
+        INSERT INTO people SELECT n, 'p' || n || '@example.com', 'user' || n, 's' || n, 'w' || n || '@x.io', 'n' || n % 7
+            FROM generate_series(1, 500) n;
         CREATE UNIQUE INDEX ON people (lower(slug)); CREATE UNIQUE INDEX ON people (work_email, nickname);
         """,
         sick=("people.email", "people.username"),
@@ -65,8 +70,10 @@ PLANTED = [
         "constraint.missing_fk",
         """
         CREATE TABLE customers (id int PRIMARY KEY); INSERT INTO customers SELECT generate_series(1, 50);
-        CREATE TABLE categories (id int PRIMARY KEY, parent_id int); INSERT INTO categories SELECT n, nullif(n / 2, 0) FROM generate_series(1, 40) n;
-        CREATE TABLE bills (id int PRIMARY KEY, customer_id int, category_id int, stripe_id text, "payerId" int, label_id int, label_type text);
+        CREATE TABLE categories (id int PRIMARY KEY, parent_id int);
+        INSERT INTO categories SELECT n, nullif(n / 2, 0) FROM generate_series(1, 40) n;
+        CREATE TABLE bills (id int PRIMARY KEY, customer_id int, category_id int, stripe_id text, "payerId" int, label_id int,
+            label_type text);
         CREATE TABLE labels (id int PRIMARY KEY); INSERT INTO labels SELECT generate_series(1, 50);
         CREATE TABLE payers (id int PRIMARY KEY); INSERT INTO payers SELECT generate_series(1, 50);
         INSERT INTO bills SELECT n, n % 50 + 1, n % 40 + 1, 'cus_' || n, n * 1000, n % 50 + 1, 'x' FROM generate_series(1, 300) n;

@@ -67,7 +67,8 @@ PLANTED = [
         """
         CREATE TABLE methods (id int PRIMARY KEY, tags text[], document jsonb, done bool, open bool, labels text[]);
         CREATE INDEX ON methods (tags); CREATE INDEX ON methods (document); CREATE INDEX ON methods (done);
-        CREATE INDEX ON methods (open) WHERE NOT open; CREATE INDEX ON methods USING gin (labels); CREATE INDEX ON methods (open, id);
+        CREATE INDEX ON methods (open) WHERE NOT open; CREATE INDEX ON methods USING gin (labels);
+        CREATE INDEX ON methods (open, id);
         """,
         sick=("methods: btree (tags)", "methods: btree (document)", "methods: btree (done)"),
         healthy=("methods: btree (open) where (NOT open)", "methods: gin (labels)", "methods: btree (open, id)"),

@@ -4,8 +4,10 @@ PLANTED = [
     Planted(
         "security.rls_disabled",
         """
-        CREATE TABLE guarded (id int PRIMARY KEY); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON guarded FOR SELECT USING (id > 0);
-        CREATE TABLE open_door (id int PRIMARY KEY); CREATE TABLE open_window (id int PRIMARY KEY); CREATE TABLE alembic_version (version_num text PRIMARY KEY);
+        CREATE TABLE guarded (id int PRIMARY KEY); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON guarded FOR SELECT USING (id > 0);
+        CREATE TABLE open_door (id int PRIMARY KEY); CREATE TABLE open_window (id int PRIMARY KEY);
+        CREATE TABLE alembic_version (version_num text PRIMARY KEY);
         """,
         sick=("open_door", "open_window"),
         healthy=("guarded", "alembic_version"),
@@ -15,7 +17,8 @@ PLANTED = [
         """
         CREATE TABLE believed (id int PRIMARY KEY); CREATE POLICY p ON believed FOR SELECT USING (id > 0);
         CREATE TABLE trusted (id int PRIMARY KEY); CREATE POLICY p ON trusted FOR SELECT USING (id > 0);
-        CREATE TABLE really (id int PRIMARY KEY); CREATE POLICY p ON really FOR SELECT USING (id > 0); ALTER TABLE really ENABLE ROW LEVEL SECURITY;
+        CREATE TABLE really (id int PRIMARY KEY); CREATE POLICY p ON really FOR SELECT USING (id > 0);
+        ALTER TABLE really ENABLE ROW LEVEL SECURITY;
         CREATE TABLE plain (id int PRIMARY KEY);
         """,
         sick=("believed", "trusted"),
@@ -26,7 +29,8 @@ PLANTED = [
         """
         CREATE TABLE shut (id int PRIMARY KEY); ALTER TABLE shut ENABLE ROW LEVEL SECURITY;
         CREATE TABLE closed (id int PRIMARY KEY); ALTER TABLE closed ENABLE ROW LEVEL SECURITY;
-        CREATE TABLE ajar (id int PRIMARY KEY); ALTER TABLE ajar ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON ajar FOR SELECT USING (id > 0);
+        CREATE TABLE ajar (id int PRIMARY KEY); ALTER TABLE ajar ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON ajar FOR SELECT USING (id > 0);
         CREATE TABLE plain (id int PRIMARY KEY);
         """,
         sick=("shut", "closed"),
@@ -38,7 +42,8 @@ PLANTED = [
         CREATE TABLE notes (id int PRIMARY KEY, owner text); ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
         CREATE POLICY write_all ON notes FOR INSERT WITH CHECK (true); CREATE POLICY everything ON notes FOR ALL USING (true);
         CREATE POLICY change ON notes FOR UPDATE USING (owner = current_user) WITH CHECK (true);
-        CREATE POLICY read_all ON notes FOR SELECT USING (true); CREATE POLICY own ON notes FOR DELETE USING (owner = current_user);
+        CREATE POLICY read_all ON notes FOR SELECT USING (true);
+        CREATE POLICY own ON notes FOR DELETE USING (owner = current_user);
         CREATE POLICY strict ON notes AS RESTRICTIVE FOR INSERT WITH CHECK (true);
         """,
         sick=("notes: write_all", "notes: everything"),
@@ -75,7 +80,8 @@ PLANTED = [
         CREATE TABLE crowded (id int PRIMARY KEY); ALTER TABLE crowded ENABLE ROW LEVEL SECURITY;
         CREATE POLICY a ON crowded FOR SELECT USING (id > 0); CREATE POLICY b ON crowded FOR SELECT USING (id > 1);
         CREATE POLICY c ON crowded FOR DELETE USING (id > 0); CREATE POLICY d ON crowded FOR ALL TO pg_monitor USING (id > 0);
-        CREATE POLICY e ON crowded FOR UPDATE TO pg_monitor USING (id > 5); CREATE POLICY f ON crowded AS RESTRICTIVE FOR DELETE USING (id > 0);
+        CREATE POLICY e ON crowded FOR UPDATE TO pg_monitor USING (id > 5);
+        CREATE POLICY f ON crowded AS RESTRICTIVE FOR DELETE USING (id > 0);
         """,
         sick=("crowded: SELECT for PUBLIC", "crowded: UPDATE for pg_monitor"),
         healthy=("crowded: DELETE for PUBLIC", "crowded: INSERT for PUBLIC"),
@@ -85,7 +91,8 @@ PLANTED = [
         """
         CREATE TABLE for_all (id int PRIMARY KEY); GRANT SELECT, INSERT ON for_all TO PUBLIC;
         CREATE TABLE erasable (id int PRIMARY KEY); GRANT DELETE ON erasable TO PUBLIC;
-        CREATE TABLE for_some (id int PRIMARY KEY); GRANT SELECT ON for_some TO pg_monitor; CREATE TABLE for_none (id int PRIMARY KEY);
+        CREATE TABLE for_some (id int PRIMARY KEY); GRANT SELECT ON for_some TO pg_monitor;
+        CREATE TABLE for_none (id int PRIMARY KEY);
         """,
         sick=("for_all", "erasable"),
         healthy=("for_some", "for_none"),
@@ -93,8 +100,10 @@ PLANTED = [
     Planted(
         "security.definer_view",
         """
-        CREATE TABLE base (id int PRIMARY KEY); CREATE VIEW definer AS SELECT * FROM base; CREATE VIEW another AS SELECT id FROM base;
-        CREATE VIEW invoker WITH (security_invoker = true) AS SELECT * FROM base; CREATE VIEW invoker_on WITH (security_invoker = on) AS SELECT * FROM base;
+        CREATE TABLE base (id int PRIMARY KEY); CREATE VIEW definer AS SELECT * FROM base;
+        CREATE VIEW another AS SELECT id FROM base;
+        CREATE VIEW invoker WITH (security_invoker = true) AS SELECT * FROM base;
+        CREATE VIEW invoker_on WITH (security_invoker = on) AS SELECT * FROM base;
         """,
         sick=("definer", "another"),
         healthy=("invoker", "invoker_on"),
@@ -113,8 +122,10 @@ PLANTED = [
     Planted(
         "security.sensitive_plaintext",
         """
-        CREATE TABLE logins (id int PRIMARY KEY, password text, api_key text, passwd text, password_hash text, token_count int, secret text);
-        INSERT INTO logins SELECT n, 'hunter' || n, md5(n::text) || '-' || n, '$2b$12$' || md5(n::text), 'anything' || n, n, encode(sha256(n::text::bytea), 'hex')
+        CREATE TABLE logins (id int PRIMARY KEY, password text, api_key text, passwd text, password_hash text, token_count int,
+            secret text);
+        INSERT INTO logins SELECT n, 'hunter' || n, md5(n::text) || '-' || n, '$2b$12$' || md5(n::text), 'anything' || n, n,
+            encode(sha256(n::text::bytea), 'hex')
             FROM generate_series(1, 40) n;
         """,
         sick=("logins.password", "logins.api_key"),
@@ -124,9 +135,11 @@ PLANTED = [
         "security.hardcoded_secret",
         """
         CREATE FUNCTION dials() RETURNS text LANGUAGE sql AS $$ SELECT 'postgresql://app:s3cret-word@db.example.com/shop' $$;
-        CREATE FUNCTION pays() RETURNS text LANGUAGE plpgsql AS $$ DECLARE api_key text := 'abcd1234efgh5678'; BEGIN RETURN api_key; END $$;
+        CREATE FUNCTION pays() RETURNS text LANGUAGE plpgsql AS $$ DECLARE api_key text := 'abcd1234efgh5678';
+        BEGIN RETURN api_key; END $$;
         CREATE FUNCTION reads() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('app.api_key', true) $$;
-        CREATE FUNCTION compares(p_password text) RETURNS bool LANGUAGE sql AS $$ SELECT 'postgresql://db.example.com/shop' = p_password $$;
+        CREATE FUNCTION compares(p_password text) RETURNS bool LANGUAGE sql
+            AS $$ SELECT 'postgresql://db.example.com/shop' = p_password $$;
         """,
         sick=("dials()", "pays()"),
         healthy=("reads()", "compares(p_password text)"),

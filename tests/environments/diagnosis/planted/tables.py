@@ -5,7 +5,8 @@ PLANTED = [
         "schema.no_primary_key",
         """
         CREATE TABLE heap (body text); CREATE TABLE parted (id int) PARTITION BY RANGE (id);
-        CREATE TABLE keyed (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (9);
+        CREATE TABLE keyed (id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (9);
         CREATE VIEW seen AS SELECT 1 AS one;
         """,
         sick=("heap", "parted"),
@@ -26,8 +27,10 @@ PLANTED = [
         CREATE TABLE courses (id int PRIMARY KEY, title text, body text);
         CREATE TABLE courses_old (LIKE courses INCLUDING ALL); CREATE TABLE courses_backup_20240131 (LIKE courses INCLUDING ALL);
         CREATE TABLE tmp_courses (LIKE courses INCLUDING ALL);
-        CREATE TABLE households (id int PRIMARY KEY, title text, body text); CREATE TABLE backup_policies (id int PRIMARY KEY, days int);
-        CREATE TABLE policies (id int PRIMARY KEY, name text, premium int, holder text); CREATE TABLE history_old (id int PRIMARY KEY);
+        CREATE TABLE households (id int PRIMARY KEY, title text, body text);
+        CREATE TABLE backup_policies (id int PRIMARY KEY, days int);
+        CREATE TABLE policies (id int PRIMARY KEY, name text, premium int, holder text);
+        CREATE TABLE history_old (id int PRIMARY KEY);
         """,
         sick=("courses_old", "courses_backup_20240131", "tmp_courses"),
         healthy=("households", "backup_policies", "history_old"),
@@ -63,8 +66,10 @@ PLANTED = [
     Planted(
         "capacity.int4_key",
         """
-        CREATE SEQUENCE wide_one; CREATE TABLE fed (id int PRIMARY KEY DEFAULT nextval('wide_one')); SELECT setval('wide_one', 2100000000);
-        CREATE SEQUENCE wide_two; CREATE TABLE fed_small (id smallint PRIMARY KEY DEFAULT nextval('wide_two')); SELECT setval('wide_two', 20000);
+        CREATE SEQUENCE wide_one; CREATE TABLE fed (id int PRIMARY KEY DEFAULT nextval('wide_one'));
+        SELECT setval('wide_one', 2100000000);
+        CREATE SEQUENCE wide_two; CREATE TABLE fed_small (id smallint PRIMARY KEY DEFAULT nextval('wide_two'));
+        SELECT setval('wide_two', 20000);
         CREATE TABLE matched (id serial PRIMARY KEY); SELECT setval('matched_id_seq', 2000);
         CREATE TABLE wide (id bigserial PRIMARY KEY); SELECT setval('wide_id_seq', 3000000000);
         """,
@@ -74,8 +79,10 @@ PLANTED = [
     Planted(
         "configuration.autovacuum_disabled",
         """
-        CREATE TABLE growing (id int PRIMARY KEY) WITH (autovacuum_enabled = false); CREATE TABLE swelling (id int PRIMARY KEY) WITH (autovacuum_enabled = off);
-        CREATE TABLE tuned (id int PRIMARY KEY) WITH (autovacuum_vacuum_scale_factor = 0.01); CREATE TABLE "on" (id int PRIMARY KEY) WITH (autovacuum_enabled = on);
+        CREATE TABLE growing (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
+        CREATE TABLE swelling (id int PRIMARY KEY) WITH (autovacuum_enabled = off);
+        CREATE TABLE tuned (id int PRIMARY KEY) WITH (autovacuum_vacuum_scale_factor = 0.01);
+        CREATE TABLE "on" (id int PRIMARY KEY) WITH (autovacuum_enabled = on);
         """,
         sick=("growing", "swelling"),
         healthy=("tuned", "on"),
@@ -83,11 +90,12 @@ PLANTED = [
     Planted(
         "performance.stale_statistics",
         """
-        CREATE TABLE grown (id int PRIMARY KEY) WITH (autovacuum_enabled = true, autovacuum_analyze_threshold = 2000000000);
+        CREATE TABLE grown (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
         ANALYZE grown; INSERT INTO grown SELECT generate_series(1, 5000);
-        CREATE TABLE unknown (id int PRIMARY KEY) WITH (autovacuum_analyze_threshold = 2000000000, autovacuum_vacuum_insert_threshold = 2000000000);
+        CREATE TABLE unknown (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
         INSERT INTO unknown SELECT generate_series(1, 5000);
-        CREATE TABLE known (id int PRIMARY KEY); INSERT INTO known SELECT generate_series(1, 5000); CREATE TABLE empty (id int PRIMARY KEY);
+        CREATE TABLE known (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
+        INSERT INTO known SELECT generate_series(1, 5000); CREATE TABLE empty (id int PRIMARY KEY);
         """,
         sick=("grown", "unknown"),
         healthy=("known", "empty"),
@@ -95,12 +103,14 @@ PLANTED = [
     Planted(
         "performance.dead_tuples",
         """
-        CREATE TABLE churned (id int PRIMARY KEY) WITH (autovacuum_vacuum_threshold = 2000000000);
+        CREATE TABLE churned (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
         INSERT INTO churned SELECT generate_series(1, 30000); DELETE FROM churned WHERE id > 10000;
-        CREATE TABLE rewritten (id int PRIMARY KEY, n int) WITH (autovacuum_vacuum_threshold = 2000000000);
+        CREATE TABLE rewritten (id int PRIMARY KEY, n int) WITH (autovacuum_enabled = false);
         INSERT INTO rewritten SELECT n, n FROM generate_series(1, 30000) n; UPDATE rewritten SET n = n + 1;
-        CREATE TABLE tidy (id int PRIMARY KEY); INSERT INTO tidy SELECT generate_series(1, 3000); DELETE FROM tidy WHERE id > 1000;
-        CREATE TABLE untouched (id int PRIMARY KEY); INSERT INTO untouched SELECT generate_series(1, 3000);
+        CREATE TABLE tidy (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
+        INSERT INTO tidy SELECT generate_series(1, 3000); DELETE FROM tidy WHERE id > 1000;
+        CREATE TABLE untouched (id int PRIMARY KEY) WITH (autovacuum_enabled = false);
+        INSERT INTO untouched SELECT generate_series(1, 3000);
         """,
         sick=("churned", "rewritten"),
         healthy=("tidy", "untouched"),
