@@ -57,7 +57,7 @@ class DryRunner:
             report.notes += current.notes
             current.demand()
             try:
-                connection.execute(Preambles(self.budgets, self.runner).transaction())
+                connection.execute(Preambles(self.budgets, self.runner).transaction)
                 _Observer(connection, self, current, report).run()
             except psycopg.Error as error:
                 raise ConnectionLost(f"The connection was lost in the dry run: {error}. Nothing was changed.") from error

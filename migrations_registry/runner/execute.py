@@ -138,7 +138,7 @@ class _Session:
         connection, rows, committing = self.connection, 0, False
         statement = segment.statements[0]
         try:
-            connection.execute(self.preambles.transaction())
+            connection.execute(self.preambles.transaction)
             self._settings_of(script, number)
             for statement in segment.statements:
                 cursor = connection.execute(statement.text.encode())
@@ -200,7 +200,7 @@ class _Session:
     def _alone(self, script: Script, statement: Statement, number: int, *, begun: bool) -> int:
         connection = self.connection
         try:
-            connection.execute(self.preambles.alone())
+            connection.execute(self.preambles.alone)
             self._settings_of(script, number)
             state = recover.probe(connection, statement, version=script.version, begun=begun)
             if state.note:
@@ -263,7 +263,7 @@ class _Session:
         connection = self.connection
         parts = segments_of(script.verify_sql, script.version)
         try:
-            connection.execute(self.preambles.transaction())
+            connection.execute(self.preambles.transaction)
             for statement in parts:
                 connection.execute(statement.text.encode())
         except psycopg.Error as error:

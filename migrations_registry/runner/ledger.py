@@ -181,6 +181,7 @@ class Writer:
                 "event": event,
                 "detail": json.dumps(detail or {}),
             },
+            prepare=True,
         ).fetchone()
         if row is None:
             raise HistoryError(f"{script.version} is already applied: the ledger changed while the lock was held.")

@@ -35,7 +35,7 @@ def roll_back(
         statements = segments_of(chosen.revert_sql, f"{version} (revert)")
         statement = statements[0]
         try:
-            connection.execute(Preambles(runner.budgets, runner.runner).transaction())
+            connection.execute(Preambles(runner.budgets, runner.runner).transaction)
             for statement in statements:
                 connection.execute(statement.text.encode())
             ledger.Writer(runner.run, runner.runner).remove(connection, version, detail={"revert_sql": chosen.revert_sql})

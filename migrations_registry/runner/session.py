@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import psycopg
@@ -23,6 +23,7 @@ Connector: TypeAlias = Callable[[], AbstractContextManager[psycopg.Connection]]
 LOCK_CLASS = 0x45564B4C
 LOCK_KEY = 0x4D494752
 LOCK_POLL_SECONDS = 0.2
+NEVER = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def default_runner_name() -> str:
 def exclusive(connect: Connector, *, runner: str, wait_ms: int) -> Iterator[psycopg.Connection]:
     """A direct connection that holds the migration lock. Raises :class:`PoolerRefused` and :class:`LockHeld`."""
     with connect() as connection:
-        connection.prepare_threshold = None  # a migration may DEALLOCATE what it does not know
+        connection.prepare_threshold = NEVER  # only what asks for it, the ledger's own statement, is prepared
         refuse_pooler(connection, connect)
         refuse_standby(connection)
         _name(connection, runner)
@@ -135,26 +136,18 @@ def application_name(runner: str) -> str:
     return f"evenkeel migrations {runner}".encode()[:63].decode(errors="ignore")
 
 
-@dataclass(frozen=True, slots=True)
 class Preambles:
     """What opens each kind of work. RESET takes back what an earlier migration left in the session (search_path, role, ...)."""
 
-    budgets: Budgets
-    runner: str
-    _reset: sql.Composed = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        name = sql.Literal(application_name(self.runner))
+    def __init__(self, budgets: Budgets, runner: str) -> None:
         reset = sql.SQL(
             "RESET SESSION AUTHORIZATION; RESET ALL; SET application_name = {}; SET default_transaction_read_only = off; "
-        ).format(name)
-        object.__setattr__(self, "_reset", reset)
-
-    def transaction(self) -> sql.Composed:
-        return self._reset + sql.SQL(
+        ).format(sql.Literal(application_name(runner)))
+        together = sql.SQL(
             "BEGIN READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {};"
             " SET LOCAL idle_in_transaction_session_timeout = 0"
-        ).format(sql.Literal(self.budgets.lock), sql.Literal(self.budgets.statement))
-
-    def alone(self) -> sql.Composed:
-        return self._reset + sql.SQL("SET lock_timeout = 0; SET statement_timeout = {}").format(sql.Literal(self.budgets.alone))
+        ).format(sql.Literal(budgets.lock), sql.Literal(budgets.statement))
+        alone = sql.SQL("SET lock_timeout = 0; SET statement_timeout = {}").format(sql.Literal(budgets.alone))
+        # Composed once: a run of many migrations sends them again and again.
+        self.transaction = (reset + together).as_bytes(None)
+        self.alone = (reset + alone).as_bytes(None)

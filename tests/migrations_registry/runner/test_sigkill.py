@@ -1,0 +1,81 @@
+"""SIGKILL of the runner before any of its statements: the next run finishes, nothing runs twice, nobody edits the ledger."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from migrations_registry.runner.execute import Runner
+from migrations_registry.runner.source import read_directory
+from tests.migrations_registry.runner.helpers import FAST, connector, ledger, rows
+
+ROOT = Path(__file__).resolve().parents[3]
+FILES = {
+    "1_a.sql": "CREATE TABLE a (x int); CREATE TABLE log (x text); INSERT INTO log VALUES ('one')",
+    "2_b.sql": "INSERT INTO log VALUES ('two'); CREATE UNIQUE INDEX CONCURRENTLY i ON log (x);"
+    " INSERT INTO log VALUES ('three'); VACUUM log; INSERT INTO log VALUES ('four')",
+    "3_c.sql": "DROP INDEX CONCURRENTLY i; INSERT INTO log VALUES ('five')",
+}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def run_until(url: str, directory: Path, stop_before: int) -> bool:
+    """Kills the runner before that statement; False when it had ended before."""
+    program = [sys.executable, "-m", "tests.migrations_registry.runner.killable", url, str(stop_before), str(directory)]
+    process = subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stdout is not None
+    said = process.stdout.readline().strip()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert said in ("here", "done"), said
+    return said == "here"
+
+
+def finish_and_look(url: str, directory: Path) -> None:
+    patient = replace(FAST, wait_for_lock=10_000)  # the server needs a moment to notice that its client is gone
+    Runner(connector(url), budgets=patient).apply(read_directory(directory))
+    assert ledger(url) == {"1": ("applied", 1), "2": ("applied", 5), "3": ("applied", 2)}
+    assert rows(url, "SELECT x FROM log ORDER BY x") == [("five",), ("four",), ("one",), ("three",), ("two",)]
+    assert rows(url, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+    assert rows(url, "SELECT to_regclass('i')") == [(None,)]
+
+
+@pytest.mark.parametrize("stop_before", [12, 17, 24, 33])
+def test_killed_at_some_statements(make_database: Callable[..., str], directory: Path, stop_before: int) -> None:
+    url = make_database()
+    assert run_until(url, directory, stop_before)
+    finish_and_look(url, directory)
+
+
+@pytest.mark.slow
+def test_killed_at_every_statement(make_database: Callable[..., str], directory: Path) -> None:
+    stop_before = 1
+    while True:
+        url = make_database()
+        killed = run_until(url, directory, stop_before)
+        finish_and_look(url, directory)
+        if not killed:
+            break
+        stop_before += 1
+    assert stop_before > 40
+
+
+def test_killed_again_and_again(make_database: Callable[..., str], directory: Path) -> None:
+    url = make_database()
+    for stop_before in (14, 12, 16):
+        run_until(url, directory, stop_before)
+    finish_and_look(url, directory)
