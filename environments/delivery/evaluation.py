@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import datetime, timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
@@ -22,7 +23,7 @@ def ask(gate: Gate, promotion: Promotion) -> GateReport:
     """The gate's report; whatever goes wrong inside it becomes INCONCLUSIVE with the reason."""
     try:
         return gate.evaluate(promotion)
-    except JobLost:
+    except (JobLost, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         logger.exception("Gate %s of promotion %s broke", gate.key, promotion.pk)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 P = PromotionState
 #: Steps from this order on look at what was deployed; those before it change things.
 VERIFY_ORDER = 40
+#: Our own rows can't be written, are somebody else's now, or our time is over: the next attempt goes on from the rows.
+INTERRUPTIONS = (JobLost, DatabaseError, StateChangedMeanwhile, SoftTimeLimitExceeded)
 
 
 class Report(Protocol):
@@ -168,8 +171,8 @@ def apply_step(promotion: Promotion, step_run: StepRun, report: Report) -> bool:
     except OutcomeUnknown as error:
         needs_operator(promotion, step_run, str(error))
         return False
-    except (JobLost, DatabaseError, StateChangedMeanwhile):
-        raise  # our own rows can't be written or are somebody else's now: the next attempt goes on from them
+    except INTERRUPTIONS:
+        raise
     except Exception as error:
         logger.exception("Step %s of promotion %s broke", step_run.key, promotion.pk)
         needs_operator(promotion, step_run, f"The step broke ({type(error).__name__}: {error}); what it did is not known.")
@@ -209,7 +212,7 @@ def take_back(promotion: Promotion, report: Report) -> bool:
             evidence = step.undo(context)
         except (StepFailed, OutcomeUnknown) as error:
             return rollback_failed(promotion, step_run, str(error))
-        except (JobLost, DatabaseError, StateChangedMeanwhile):
+        except INTERRUPTIONS:
             raise
         except Exception as error:
             logger.exception("Undoing step %s of promotion %s broke", step_run.key, promotion.pk)

@@ -101,6 +101,7 @@ def logger_for(step_run: StepRun, report: Report) -> Callable[[str], None]:
 
 def _change(step_run: StepRun, to: str, *, action: str, summary: str = "", **values: Any) -> None:
     with transaction.atomic():
+        audit.lock_chain()
         if not StepRun.objects.filter(pk=step_run.pk, state=step_run.state).update(state=to, **values):
             raise StateChangedMeanwhile(f"The step {step_run.title!r} was changed meanwhile.")
         data = {"step": step_run.key, "from": step_run.state, "to": str(to)}

@@ -55,7 +55,7 @@ def request_promotion(
     """
     require(requester, "request_promotion", "request promotions")
     source = source or target.promotes_from
-    _check_request(release, target, source, lane)
+    _check_request(release, target, source, lane, reason)
     now = timezone.now()
     with transaction.atomic():
         # One request at a time for an environment: of two equal ones, the second sees the first.
@@ -161,9 +161,11 @@ def _start_evaluation(promotion: Promotion, *, actor: Actor, **changes: Any) -> 
     )
 
 
-def _check_request(release: Release, target: Environment, source: Environment | None, lane: str) -> None:
+def _check_request(release: Release, target: Environment, source: Environment | None, lane: str, reason: str) -> None:
     if lane not in Lane.values:
         raise ServiceError(f"There is no lane {lane[:20]!r}: normal or hotfix. Nothing was requested.")
+    if lane == Lane.HOTFIX and not reason.strip():
+        raise ServiceError("A hotfix needs a reason: approvers have two hours, and must know what burns. Nothing was requested.")
     if release.application_id != target.application_id:
         raise ServiceError(f"{release} is no release of {target.application}. Nothing was requested.")
     if source is not None and source.pk != target.promotes_from_id:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -38,7 +37,7 @@ def shop(db: None, cast: dict[str, User]) -> Application:
 def call(cast: dict[str, User]) -> Call:
     """``call("POST", "releases", {...}, who="alice")``: as a program calls, with CSRF checks on and no cookie."""
 
-    def send(method: str, path: str, body: Any = None, *, who: str = "alice", **headers: str) -> HttpResponse:
+    def send(method: str, path: str, body: Any = None, *, who: str = "alice", **headers: str) -> Any:
         if who:
             headers["Authorization"] = f"Bearer {tokens.make_token(user=cast[who], name='test', actor=None)[1]}"
         content = body if isinstance(body, bytes | str) else json.dumps(body or {})

@@ -177,5 +177,9 @@ def test_a_request_that_makes_no_sense_is_refused_whole(shop: Shop) -> None:
         promotions.request_promotion(
             release=shop.release("2.0.1"), target=shop.production, source=shop.production, requester=shop.cast["alice"]
         )
+    with pytest.raises(ServiceError, match="hotfix needs a reason"):
+        promotions.request_promotion(
+            release=shop.release("2.0.2"), target=shop.production, requester=shop.cast["alice"], lane="hotfix"
+        )
     assert not Promotion.objects.exists()
     assert not Job.objects.filter(kind="promotion.evaluate").exists()

@@ -14,6 +14,7 @@ from django.utils import timezone
 from controlplane.core.models import AuditEvent
 from environments.delivery import evaluation, extension
 from environments.delivery.extension import Gate, GateReport, Phase, gate
+from environments.delivery.states import GateOutcome
 from environments.models import (
     Backup,
     DiagnosisRun,
@@ -201,7 +202,7 @@ def test_a_gate_that_breaks_is_inconclusive_and_the_others_go_on(shop: Shop) -> 
 def test_facts_are_kept_as_json_gives_them_back(shop: Shop) -> None:
     @gate("tuple", title="Tuple", order=1, phase=Phase.APPROVAL)
     def odd(promotion: Promotion) -> GateReport:
-        return GateReport(outcome=extension.GateOutcome.PASS, summary="", facts={"pair": (1, 2)})
+        return GateReport(outcome=GateOutcome.PASS, summary="", facts={"pair": (1, 2)})
 
     promotion = Promotion(round=1, release=Release(), target=shop.staging)
     (result,) = [

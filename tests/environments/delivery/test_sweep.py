@@ -36,7 +36,11 @@ def test_what_nobody_decided_in_time_expires_once(shop: Shop) -> None:
 def test_a_hotfix_has_two_hours(shop: Shop) -> None:
     shop.started()
     promotion = promotions.request_promotion(
-        release=shop.release("1.0.1"), target=shop.production, requester=shop.cast["alice"], lane="hotfix"
+        release=shop.release("1.0.1"),
+        target=shop.production,
+        requester=shop.cast["alice"],
+        lane="hotfix",
+        reason="The shop is down.",
     )
     assert promotion.expires_at - promotion.created_at < timedelta(hours=2, minutes=1)
 

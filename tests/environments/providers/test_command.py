@@ -112,7 +112,7 @@ def test_an_artifact_can_not_be_an_option(provider: CommandProvider, directory: 
 
 @pytest.mark.parametrize("release", ["..", "../1", "a/b", "", "-1", "1\n"])
 def test_a_version_can_not_lead_elsewhere(provider: CommandProvider, directory: ReleaseDirectory, release: str) -> None:
-    with pytest.raises(ProviderError, match="directory|plain text"):
+    with pytest.raises(ProviderError, match=r"directory|plain text"):
         provider.deploy(order(release), print)
     assert not directory.base.exists()
 
