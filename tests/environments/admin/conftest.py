@@ -10,6 +10,15 @@ from django.test import Client
 
 from tests.browser.rows import World, make_world
 
+# A shop that really deploys, for what is done through the screen from beginning to end.
+from tests.environments.delivery.conftest import (  # noqa: F401
+    commands,
+    health_server,
+    only_delivery,
+    provider_settings,
+    shop,
+)
+
 
 @pytest.fixture
 def world(cast: dict[str, Any]) -> World:

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.messages import get_messages
 from django.test import Client
 
 from controlplane.core.models import Job
 from environments.models import Approval, Promotion, Release
 from tests.browser.rows import World
-from tests.environments.admin.urls import decision_url, page_url
-
-
-def decide(client: Client, promotion: Promotion, name: str, **more: Any) -> str:
-    """Posts the decision as the page would and returns what the person is told."""
-    data = {"digest": promotion.digest, "version": promotion.version, **more}
-    answer = client.post(decision_url(promotion, name), data)
-    assert answer.status_code == 302, answer.content
-    return " ".join(str(message) for message in get_messages(answer.wsgi_request))
+from tests.environments.admin.urls import decide, decision_url, page_url
 
 
 def test_bob_approves_and_the_rollout_is_queued(as_user: Callable[[str], Client], world: World) -> None:
