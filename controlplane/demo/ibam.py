@@ -65,6 +65,16 @@ CREATE INDEX feedback_session_id ON feedback (session_id);
 #: What somebody once added to production by hand, and nowhere else.
 ONLY_IN_PRODUCTION = "ALTER TABLE sessions ADD COLUMN accountability_triggers jsonb NOT NULL DEFAULT '[]'"
 
+#: The diagnosis may read the counters of sequences and, when it comes, the ledger of migrations in its own schema.
+GRANTS = (
+    "GRANT USAGE ON SCHEMA public TO ibam_app, ibam_diagnosis",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO ibam_app, ibam_diagnosis",
+    "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO ibam_diagnosis",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO ibam_app",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO ibam_diagnosis",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO ibam_diagnosis",
+    "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO ibam_diagnosis",
+)
 GIVEN = (
     "Amara",
     "Bruno",
@@ -139,9 +149,8 @@ def fill(url: str, environment: str) -> bool:
         _fill_coaches_and_sessions(connection, environment)
         _fill_learners(connection, environment, chance)
         _fill_progress_and_feedback(connection, environment, chance)
-        connection.execute("GRANT USAGE ON SCHEMA public TO ibam_app, ibam_diagnosis")
-        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO ibam_app, ibam_diagnosis")
-        connection.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO ibam_app, ibam_diagnosis")
+        for statement in GRANTS:
+            connection.execute(statement)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")
     return True

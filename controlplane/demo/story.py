@@ -13,9 +13,6 @@ from datetime import timedelta
 
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
-from environments.services.errors import ServiceError
-from errors.services import make_report_key
-from migrations_registry.services import registry, repairs, runs
 
 from controlplane.core.models import Job, JobState
 from controlplane.demo import ibam
@@ -36,7 +33,10 @@ from environments.models import (
     SyncPlan,
     SyncRun,
 )
-from environments.services import diagnosis, promotions, releases, syncs
+from environments.services import approvals, backups, diagnosis, execution, promotions, releases, syncs
+from environments.services.errors import ServiceError
+from errors.services import make_report_key
+from migrations_registry.services import registry, repairs, runs
 
 BLUEPRINT = ROOT / "environments" / "blueprints" / "ibam.yaml"
 CAST = {"alice": ["Developer"], "bob": ["Approver", "Operator"], "carol": ["Viewer"]}
@@ -159,7 +159,7 @@ def deploy_first_release(told: Transcript) -> None:
     release = record("1.0.0", migrations=[])
     for name in ENVIRONMENTS:
         finish(
-            promotions.initial_deployment(release=release, environment=environment(name), actor=user("bob")), told, seconds=QUICK
+            execution.initial_deployment(release=release, environment=environment(name), actor=user("bob")), told, seconds=QUICK
         )
         told.result(True, f"Release 1.0.0 is live in {name}, deployed by the `command` provider.")
 
@@ -219,14 +219,16 @@ def sync_sessions(told: Transcript) -> None:
 
 def find_nothing_left(told: Transcript) -> None:
     told.chapter("The diagnosis once more")
-    for name in ("production", "staging"):
-        diagnose(name, told)
-    for finding in Finding.objects.filter(state=Finding.State.OPEN, check_id="env.unclear_name"):
+    for finding in Finding.objects.filter(state=Finding.State.OPEN, check_id="env.unclear_name").select_related("environment"):
         diagnosis.acknowledge(
             finding=finding, actor=user("bob"), reason="The provider can't rename projects; the blueprint says which is which.",
             until=timezone.now() + timedelta(days=90),
         )  # fmt: skip
-        told.line(f"Bob acknowledges for 90 days: {finding.title}")
+        told.line(f"Bob acknowledges for 90 days, in {finding.environment.name}: {finding.title}")
+    for name in ("production", "staging"):
+        run = diagnose(name, told)
+        for unseen in run.not_seen:
+            told.line(f"Not judged: {unseen['check']}: {unseen['reason']}")
     left = list(diagnosis.blocking_findings(environment("staging"))) + list(
         diagnosis.blocking_findings(environment("production"))
     )
@@ -244,9 +246,11 @@ def ship_1_1_0(world: World, told: Transcript) -> None:
     )  # fmt: skip
     release = record("1.1.0", migrations=[REMINDERS])
     promote_to_staging(release, told)
+    finish(backups.start_backup(database=database("production"), purpose="nightly", actor=user("bob")), told, seconds=QUICK)
+    told.result(True, f"Production has a proven backup, as every night: {backups.latest_good(database('production'))}.")
     promotion = request_for_production(release, told)
     try:
-        promotions.approve(promotion=promotion, approver=user("alice"), digest=promotion.digest, comment="Looks fine to me.")
+        approvals.approve(promotion=promotion, approver=user("alice"), digest=promotion.digest, comment="Looks fine to me.")
     except ServiceError as refusal:
         told.result(True, f"Alice, who asked, tries to approve it herself and is refused: {refusal}")
     else:
@@ -311,7 +315,7 @@ def request_for_production(release: Release, told: Transcript) -> Promotion:
 
 
 def approve_and_wait(promotion: Promotion, told: Transcript) -> None:
-    promotions.approve(
+    approvals.approve(
         promotion=promotion, approver=user("bob"), digest=promotion.digest, comment="Evidence read, way back is there."
     )
     told.result(True, f"Bob approves exactly what he was shown (digest {promotion.digest[:12]}…).")

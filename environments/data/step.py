@@ -43,7 +43,7 @@ class BackupStep:
 
     def undo(self, context: StepContext) -> dict[str, Any]:
         context.log("Backups stay: they are removed by the retention rule only.")
-        return {"kept": True}
+        return {"kept": "The backup stays."}
 
     def _take(self, context: StepContext, database: ManagedDatabase) -> Backup:
         try:
