@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from controlplane.core import jobs
 from controlplane.core.models import Job, JobState
-from environments.delivery import executor, rollout, stepruns
+from environments.delivery import executor, first, rollout, stepruns
 from environments.models import Deployment, Promotion, ProviderCall
 from environments.providers.command import CommandProvider
 from environments.providers.release_directory import ReleaseDirectory
@@ -271,3 +271,76 @@ def test_a_killed_worker_is_replaced_in_the_middle_of_a_deployment(
 
 def _state(promotion: Promotion) -> str:
     return Promotion.objects.values_list("state", flat=True).get(pk=promotion.pk)
+
+
+@pytest.mark.usefixtures("only_delivery")
+def test_a_death_at_any_moment_of_a_first_deployment_changes_nothing_about_its_end(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.staging.components.update(settings={}, health_url="")
+    shop.releases_dir.mkdir()
+    job = promotions.initial_deployment(release=shop.release("1.0.0"), environment=shop.staging, actor=shop.cast["bob"])
+    ids = job.params["deployments"]
+    for number in itertools.count():
+        with rewound(shop):
+            with monkeypatch.context() as patch:
+                died = die_at(patch, number)
+                with suppress(Died):
+                    first.run(ids, Quiet())
+            first.run(ids, Quiet())
+            (deployment,) = Deployment.objects.all()
+            assert (deployment.state, shop.serves("staging")) == ("verified", "1.0.0")
+        if not died():
+            assert number > 8
+            return
+
+
+@pytest.mark.usefixtures("only_delivery")
+def test_who_loses_the_race_for_the_environment_is_held(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both looked and found it free; the unique index lets one of them begin."""
+    shop.started()
+    older = shop.requested("1.1.0")
+    Promotion.objects.filter(pk=older.pk).update(state="rolling-back")
+    newer = shop.approved(shop.requested("1.2.0"))
+    looks = iter([""])
+    real = executor.busy_with
+    monkeypatch.setattr(executor, "busy_with", lambda promotion: next(looks, None) or real(promotion))
+    drain("promotion.execute")
+    newer.refresh_from_db()
+    assert (newer.state, shop.serves("production")) == ("held", "1.0.0")
+    assert not newer.steps.exists()
+
+
+@committed
+@pytest.mark.usefixtures("only_delivery")
+def test_two_promotions_at_once_never_share_an_environment(shop: Shop) -> None:
+    shop.started()
+    asked = []
+    for version in ("1.1.0", "1.2.0"):
+        promotion = promotions.request_promotion(release=shop.release(version), target=shop.staging, requester=shop.cast["alice"])
+        asked.append(promotions.evaluate(promotion=promotion))
+    ready = threading.Barrier(2)
+
+    def work(promotion: Promotion) -> None:
+        try:
+            ready.wait(10)
+            executor.run(promotion.pk, Quiet())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(promotion,)) for promotion in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for promotion in asked:
+        promotion.refresh_from_db()
+    older, newer = (promotion.state for promotion in asked)
+    assert (older, newer) in {
+        ("succeeded", "held"),
+        ("succeeded", "stale"),
+        ("superseded", "succeeded"),
+        ("held", "succeeded"),
+        ("stale", "succeeded"),
+    }
+    assert shop.serves("staging") == ("1.1.0" if older == "succeeded" else "1.2.0")
