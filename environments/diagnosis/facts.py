@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from environments.catalog.names import dotted
 from environments.catalog.names import quote as quote_plainly
@@ -370,7 +371,7 @@ class Session:
     statistics_since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for the cached look-ups
 class DatabaseFacts:
     session: Session
     tables: tuple[Table, ...] = ()
@@ -396,13 +397,21 @@ class DatabaseFacts:
     blind: tuple[Blind, ...] = ()
 
     def table(self, name: Name) -> Table | None:
-        return next((table for table in self.tables if table.name == name), None)
+        return self._tables.get(name)
 
     def indexes_of(self, name: Name) -> list[Index]:
-        return [index for index in self.indexes if index.table == name]
+        return self._indexes.get(name, [])
 
-    def foreign_keys_of(self, name: Name) -> list[ForeignKey]:
-        return [key for key in self.foreign_keys if key.table == name]
+    @cached_property
+    def _tables(self) -> dict[Name, Table]:
+        return {table.name: table for table in self.tables}
+
+    @cached_property
+    def _indexes(self) -> dict[Name, list[Index]]:
+        found: dict[Name, list[Index]] = {}
+        for index in self.indexes:
+            found.setdefault(index.table, []).append(index)
+        return found
 
     def blind_to(self, groups: Iterable[Group]) -> list[Blind]:
         """What of these groups could not be seen."""

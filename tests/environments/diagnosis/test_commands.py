@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 
 from environments.models import DiagnosisRun, Finding
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def command(capsys):
     """``command("diagnose", …)`` -> (exit code, standard output)."""
 
     def run(*words):
-        code = 0
+        code: object = 0
         try:
             call_command(*words)
         except SystemExit as end:

@@ -4,7 +4,7 @@ import pytest
 from environments.models import Finding
 from environments.services import diagnosis
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def found(environment, check):

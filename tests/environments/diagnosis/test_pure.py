@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_connections():
 
 
 def session(**values):
-    base = {"pid": 1, "user": "app", "state": "active", "seconds_in_state": 0.0, "seconds_in_query": 0.0}
+    base: dict[str, Any] = {"pid": 1, "user": "app", "state": "active", "seconds_in_state": 0.0, "seconds_in_query": 0.0}
     return Activity(**(base | values))
 
 
@@ -86,7 +87,7 @@ def test_sessions_of_a_moment(check, sick, healthy):
 
 
 def statement(**values):
-    base = {"query_id": "1", "query": "SELECT $1", "calls": 3, "mean_ms": 1.0, "total_ms": 3.0}
+    base: dict[str, Any] = {"query_id": "1", "query": "SELECT $1", "calls": 3, "mean_ms": 1.0, "total_ms": 3.0}
     return Statement(**(base | values))
 
 
