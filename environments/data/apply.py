@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from environments.data.rowhash import row_hash
+from environments.data.rowhash import Digest, row_hash
 from environments.data.tables import DataError, ForeignKey, Table, TableName, Tables
 
 
@@ -20,7 +20,14 @@ class Incoming:
     table: Table
     staging: sql.Identifier
     hash_column: str
-    rows: int
+    #: Of the hashes that the source computed and sent along.
+    digest: Digest
+
+    def index(self, connection: psycopg.Connection) -> None:
+        """Gives the loaded rows the table's primary key. Raises UniqueViolation when masks made two keys the same."""
+        key = sql.SQL(", ").join(sql.Identifier(name) for name in self.table.primary_key)
+        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(self.staging, key))
+        connection.execute(sql.SQL("ANALYZE {}").format(self.staging))
 
     def same_row(self) -> sql.Composable:
         """Condition that the table's row ``t`` and the incoming row ``s`` have the same primary key."""

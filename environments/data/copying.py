@@ -102,10 +102,15 @@ def copy_tables(
             incoming[name] = _load(
                 source, target, tables=(theirs.tables[name], ours.tables[name]), masks=masks[name], number=number
             )
-            log(f"{name}: {incoming[name].rows} rows read")
+            log(f"{name}: {incoming[name].digest.rows} rows read")
         source.connection.rollback()
-        with applying(target.connection, ours, against, log):
-            counts = _replace(target.connection, ours, order, incoming)
+        before = {name: _digest(target.connection, ours.tables[name]) for name in order}
+        counts = {name: _Counts(before[name].rows, 0, 0, 0) for name in order}
+        if any(before[name] != incoming[name].digest for name in order):  # else nobody is kept waiting
+            with applying(target.connection, ours, against, log):
+                counts = _replace(target.connection, ours, order, incoming)
+            for name in order:
+                _prove(target.connection, incoming[name])
         results = [_finish(target.connection, incoming[name], masks[name], counts[name], log) for name in sorted(order)]
         before_commit()
     with _clear_errors():
@@ -126,30 +131,36 @@ class _Counts:
 def _replace(
     connection: psycopg.Connection, tables: Tables, order: Sequence[TableName], incoming: dict[TableName, Incoming]
 ) -> dict[TableName, _Counts]:
-    before = {name: _digest(connection, tables.tables[name]).rows for name in order}
-    for name in order:
+    before = {name: _digest(connection, tables.tables[name]) for name in order}
+    counts = {name: _Counts(before[name].rows, 0, 0, 0) for name in order}
+    differing = [name for name in order if before[name] != incoming[name].digest]
+    filled = [name for name in differing if before[name].rows]
+    for name in filled:
+        incoming[name].index(connection)
         refuse_outside_references(connection, tables, incoming[name])
-    deleted = {name: delete_extra(connection, incoming[name]) for name in reversed(order)}
-    counts = {}
-    for name in order:
+    deleted = {name: delete_extra(connection, incoming[name]) for name in reversed(filled)}
+    for name in differing:
+        if name not in filled:
+            counts[name] = _Counts(0, 0, 0, insert_new(connection, incoming[name]))
+            continue
         aside = set_aside(connection, tables, incoming[name])
         updated = update_changed(connection, incoming[name]) + aside
         inserted = insert_new(connection, incoming[name]) - aside
-        counts[name] = _Counts(before[name], deleted[name], updated, inserted)
+        counts[name] = _Counts(before[name].rows, deleted[name], updated, inserted)
     return counts
 
 
 def _finish(
     connection: psycopg.Connection, incoming: Incoming, masks: Sequence[ColumnMask], counts: _Counts, log: Log
 ) -> TableResult:
-    digest = _prove(connection, incoming.table, incoming)
+    digest = incoming.digest
     _move_sequences(connection, incoming.table)
     name = str(incoming.table.name)
     log(f"{name}: {counts.inserted} inserted, {counts.updated} updated, {counts.deleted} deleted; equal to what was sent")
     return TableResult(
         table=name,
         rows_before=counts.before,
-        copied=incoming.rows,
+        copied=digest.rows,
         inserted=counts.inserted,
         updated=counts.updated,
         deleted=counts.deleted,
@@ -182,10 +193,8 @@ def _load(source: Source, target: Target, *, tables: tuple[Table, Table], masks:
         sent, arrived = reader.rowcount, writer.rowcount
     if sent != arrived:
         raise ProofFailed(f"{table.name}: the source sent {sent} rows and {arrived} arrived. Everything was undone.")
-    key = sql.SQL(", ").join(sql.Identifier(name) for name in table.primary_key)
-    target.connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(staging, key))
-    target.connection.execute(sql.SQL("ANALYZE {}").format(staging))
-    return Incoming(table, staging, HASH_COLUMN, arrived)
+    digest = rowhash.fetch_digest(target.connection, rowhash.digest_of(staging, sql.Identifier(HASH_COLUMN)))
+    return Incoming(table, staging, HASH_COLUMN, digest)
 
 
 def _portable(column: Column) -> bool:
@@ -198,16 +207,15 @@ def _digest(connection: psycopg.Connection, table: Table) -> rowhash.Digest:
     return rowhash.fetch_digest(connection, rowhash.digest_of(rows, rowhash.row_hash(table.copied, "t")))
 
 
-def _prove(connection: psycopg.Connection, table: Table, incoming: Incoming) -> rowhash.Digest:
+def _prove(connection: psycopg.Connection, incoming: Incoming) -> None:
     """The table as it is now against the hashes that the source computed and sent along."""
-    is_now = _digest(connection, table)
-    sent = rowhash.fetch_digest(connection, rowhash.digest_of(incoming.staging, sql.Identifier(HASH_COLUMN)))
-    if is_now != sent:
+    is_now = _digest(connection, incoming.table)
+    if is_now != incoming.digest:
         raise ProofFailed(
-            f"{table.name}: the target's rows are not what the source sent ({is_now.rows} rows against {sent.rows}). "
-            "Everything was undone. A trigger that always fires, or servers whose hashes differ, can be the cause."
+            f"{incoming.table.name}: the target's rows are not what the source sent ({is_now.rows} rows against "
+            f"{incoming.digest.rows}). Everything was undone. A trigger that always fires, or servers whose hashes differ, "
+            "can be the cause."
         )
-    return is_now
 
 
 def _move_sequences(connection: psycopg.Connection, table: Table) -> None:

@@ -112,7 +112,7 @@ def test_a_not_null_column_without_an_empty_value_needs_a_rule(connection: psyco
     ("strategy", "pattern"),
     [
         ("hash", r"[0-9a-f]{32}"), ("email", r"u[0-9a-f]{16}@masked\.invalid"), ("name", r"[A-Z][a-z]+ [A-Z][a-z]+"),
-        ("phone", r"\+999\d{16}"), ("text", r"[a-z]{7}"),
+        ("phone", r"\+999\d{16}"), ("text", r"[0-9a-f]{7}"),
     ],
 )  # fmt: skip
 def test_each_strategy_has_its_shape(connection: psycopg.Connection, strategy: str, pattern: str) -> None:

@@ -106,6 +106,8 @@ def test_an_account_that_owns_nothing_syncs_what_needs_no_ownership(world: World
     world.in_staging(
         "CREATE TRIGGER t BEFORE UPDATE ON parents FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
     )
+    assert run_sync(plan=plan).state == RunState.SUCCEEDED  # nothing to write
+    world.in_production("UPDATE parents SET partner = NULL")
     with pytest.raises(ServiceError, match=r"public.parents has triggers \(t\)"):
         run_sync(plan=plan)
 
