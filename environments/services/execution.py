@@ -86,8 +86,8 @@ def decide_unknown(*, promotion: Promotion, actor: User, verdict: str, evidence:
         if verdict in (FAILED, ROLL_BACK):
             move(locked, to=P.FAILED if verdict == FAILED else P.ROLLING_BACK, actor=actor, outcome=outcome, data=data)
         else:
-            started_verifying = locked.steps.filter(order__gte=40).exclude(state=StepRun.State.PENDING).exists()
-            move(locked, to=P.VERIFYING if started_verifying else P.EXECUTING, actor=actor, outcome=outcome, data=data)
+            # Steps that are done are not done again, so this leads on to the verification where that had begun.
+            move(locked, to=P.EXECUTING, actor=actor, outcome=outcome, data=data)
         if verdict != FAILED:
             enqueue_execution(locked, actor=actor)
     return locked

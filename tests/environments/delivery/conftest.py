@@ -117,12 +117,6 @@ def drain(*kinds: str) -> list[Job]:
         ran.append(job)
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    """Nobody logs in with a password here, so that hashing four of them properly would only take time."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def only_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gates and steps of this floor alone: what the plug-ins contribute has tests of its own."""
