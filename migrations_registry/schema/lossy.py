@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from environments.catalog.values import Ref
 from migrations_registry.schema.compare import CHANGED, REMOVED, Difference
 from migrations_registry.schema.items import Item, Items
 
@@ -24,10 +25,13 @@ _WIDENING = {
 }
 
 
-def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: PLR0911 (one return a rule)
+def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: PLR0911, PLR0912 (one return a rule)
     """What would be lost by this change, for people; "" when nothing is."""
     item = base.get(difference.ref())
     if difference.change == REMOVED and item is not None:
+        owner = target.get(Ref("column", item.value.owned_by)) if item.ref.kind == "sequence" else None
+        if owner is not None and owner.value.identity:
+            return ""  # the identity goes on behind the rows
         return _removal(item)
     if difference.change != CHANGED or item is None:
         return ""

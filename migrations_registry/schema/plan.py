@@ -220,6 +220,9 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
             work.operations["create", ref] = work.kind(ref).create(item, work.context)
             if ref.kind == "sequence" and item.value.owned_by:
                 work.operations["own", ref] = columns.own_sequence(item)
+                column = Ref("column", item.value.owned_by)
+                if column in base and column in target and column not in made:
+                    work.operations["own", ref].append(columns.continue_after_rows(target[column], item.value.options))
             if ref.kind == "table":
                 work.operations["finish", ref] = tables.finish(item, None)
     for ref, properties in work.changes.items():
@@ -241,10 +244,22 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
             work.operations["detach", ref] = columns.drop_default(base[ref])
             if ref not in work.altered and target[ref].value.default:
                 work.operations["alter", ref] = columns.set_default(target[ref])
+    _column_details(work, gone)
+    for ref in work.retyped:
+        work.operations["retype", ref] = _retype(work, ref)
+    _replica_identities(work, made)
+
+
+def _column_details(work: _Plan, gone: set[Ref]) -> None:
+    """Identities change hands in two steps; a NOT NULL constraint with a name of its own takes the column's NOT NULL along."""
+    base, target = work.base.items, work.target.items
     for ref in work.altered:
-        if ref.kind == "column" and base[ref].value.identity and not target[ref].value.identity:
-            # Apart from the rest, because its sequence may give its name to one that the new default uses.
-            work.operations["detach", ref] = columns.drop_identity(base[ref])
+        if ref.kind == "column" and bool(base[ref].value.identity) != bool(target[ref].value.identity):
+            # Apart from the rest, because between the two the one sequence goes and the other comes, maybe of the same name.
+            if base[ref].value.identity:
+                work.operations["detach", ref] = columns.drop_identity(base[ref])
+            elif base[ref].value.default:
+                work.operations["detach", ref] = columns.drop_default(base[ref])
     for ref in work.removed:
         if ref.kind == "constraint" and base[ref].value.kind == "not null" and ("drop", ref) in work.operations:
             column = Ref("column", f"{base[ref].parent_ref.name}.{dotted(*base[ref].value.columns)}")  # type: ignore[union-attr]
@@ -252,9 +267,6 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
                 work.operations["alter", column] = work.operations.get(("alter", column), []) + columns.set_not_null(
                     target[column]
                 )
-    for ref in work.retyped:
-        work.operations["retype", ref] = _retype(work, ref)
-    _replica_identities(work, made)
 
 
 def _replica_identities(work: _Plan, made: set[Ref]) -> None:
@@ -372,7 +384,8 @@ def _droppers(work: _Plan, dependent: Ref, items: Items) -> list[Key]:
         found = [("drop", dependent), ("alter", dependent)]
     else:
         found = [("drop", dependent)]
-    parent = items[column].parent_ref if column in items and dependent.kind in ("column", "default") else None
+    item = items.get(column if dependent.kind == "default" else dependent)
+    parent = item.parent_ref if item is not None else None
     return [*found, ("drop", parent)] if parent is not None else found
 
 
@@ -392,18 +405,7 @@ def _order_structure(work: _Plan, key: Key, first: Any) -> None:  # noqa: PLR091
         first(("drop", ref), key)
         for kind in RELATIONS if ref.kind in RELATIONS else ():
             first(("drop", Ref(kind, ref.name)), key)
-    if verb == "own":
-        first(("create", ref), key)
-        first(("create", Ref("column", item.value.owned_by)), key)
-        first(("create", Ref("table", item.value.owned_by.rsplit(".", maxsplit=1)[0])), key)
-        before = base.get(ref)
-        if before is not None and before.value.owned_by:
-            first(key, ("drop", Ref("column", before.value.owned_by)))
-            first(key, ("drop", Ref("table", before.value.owned_by.rsplit(".", maxsplit=1)[0])))
-    if verb == "detach":
-        first(key, ("alter", ref))
-        if item.value.identity_sequence or base[ref].value.identity_sequence:
-            first(key, ("create", Ref("sequence", base[ref].value.identity_sequence)))
+    _order_sequences(work, key, item, first)
     parent = item.parent_ref
     if parent is not None:
         first(("create", parent), key)
@@ -430,6 +432,28 @@ def _order_structure(work: _Plan, key: Key, first: Any) -> None:  # noqa: PLR091
         if verb in ("join", "finish"):
             first(("alter", ref), key)
             first(("create", ref), key)
+
+
+def _order_sequences(work: _Plan, key: Key, item: Item, first: Any) -> None:
+    """Sequences belong to columns, and columns take their values from them: what pg_depend says of it goes in circles."""
+    verb, ref = key
+    base = work.base.items
+    if verb == "own":
+        first(("create", ref), key)
+        first(("create", Ref("column", item.value.owned_by)), key)
+        first(("create", Ref("table", item.value.owned_by.rsplit(".", maxsplit=1)[0])), key)
+        before = base.get(ref)
+        if before is not None and before.value.owned_by:
+            first(key, ("drop", Ref("column", before.value.owned_by)))
+            first(key, ("drop", Ref("table", before.value.owned_by.rsplit(".", maxsplit=1)[0])))
+    if verb == "drop" and ref.kind == "sequence" and item.value.owned_by:
+        column = Ref("column", item.value.owned_by)
+        if ("detach", column) in work.operations:
+            first(key, ("alter", column))
+    if verb == "detach":
+        first(key, ("alter", ref))
+        if item.value.identity_sequence or base[ref].value.identity_sequence:
+            first(key, ("create", Ref("sequence", base[ref].value.identity_sequence)))
 
 
 def _rank(work: _Plan, key: Key) -> tuple[Any, ...]:

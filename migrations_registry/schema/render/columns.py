@@ -208,7 +208,8 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
         changed.add("default") if after.default else changed.discard("default")
     retyped = bool(changed & {"type", "collation"})
     plain_default = before.default and not before.generated
-    if plain_default and (retyped or ("default" in changed and not after.default) or (after.identity and not before.identity)):
+    taken_off = bool(after.identity) and not before.identity  # by an operation of its own
+    if plain_default and not taken_off and (retyped or ("default" in changed and not after.default)):
         found += drop_default(old)
     if retyped:
         found.append(set_type(new, before))
@@ -243,7 +244,7 @@ def _alter_identity(item: Item, before: Column) -> list[Statement]:
         found = [say("ALTER {} {} ALTER COLUMN {} ADD {}", *head, _identity(after), lock=EXCLUSIVE)]
         if (after.identity_options or SequenceOptions()).increment > 0:
             # New values go on after those that are there.
-            found.append(_continue_after_rows(table, after))
+            found.append(continue_after_rows(item, after.identity_options or SequenceOptions()))
         return found
     found = []
     if before.identity != after.identity:
@@ -261,8 +262,9 @@ def _alter_identity(item: Item, before: Column) -> list[Statement]:
     return found
 
 
-def _continue_after_rows(table: Table, column: Column) -> Statement:
-    start = (column.identity_options or SequenceOptions()).start
+def continue_after_rows(item: Item, options: SequenceOptions) -> Statement:
+    """Sets the sequence that a column owns behind the highest value that is there."""
+    table, column, start = item.parent, item.value, options.start
     where = ident(table.schema, table.name)
     return say(
         "SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({}, {}), "

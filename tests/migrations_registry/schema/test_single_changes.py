@@ -5,29 +5,16 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from controlplane.embedded import EmbeddedPostgres, postgres_bin_dirs
+from controlplane.embedded import EmbeddedPostgres
 from migrations_registry.schema import diff, repair
 from tests.migrations_registry.schema.changes import CHANGES, Change
 from tests.migrations_registry.schema.helpers import apply, differences, look, revert, shown
-
-
-@pytest.fixture(scope="session")
-def older_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    directory: Path = tmp_path_factory.mktemp("postgres16")
-    for path in (directory, *list(directory.parents)[:2]):
-        path.chmod(0o755)
-    server = EmbeddedPostgres(directory / "data", postgres_bin_dirs()[16], durable=False)
-    server.start()
-    yield server
-    server.stop()
-
 
 #: What belongs to the database or the server and not to a schema can't be there twice.
 GLOBAL = re.compile(
