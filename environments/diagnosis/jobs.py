@@ -36,6 +36,12 @@ def run(context: JobContext) -> dict[str, Any]:
     return {"run": ended.pk, "state": ended.state, **ended.counts}
 
 
+@job_kind(diagnosis.WATCH_KIND, title="Look-out for diagnoses that did not happen", on_lost=Lost.RETRY)
+def watch(context: JobContext) -> dict[str, Any]:
+    missed = diagnosis.report_missed()
+    return {"missed": [str(environment) for environment in missed]}
+
+
 def _postpone(context: JobContext, environment: Environment) -> None:
     """Waits while something changes the environment; gives up with a reason rather than judge what is half done."""
     deadline = time.monotonic() + POSTPONE_SECONDS

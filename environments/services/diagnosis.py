@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 KIND = "diagnosis.run"
 LONGEST_ACKNOWLEDGEMENT = timedelta(days=180)
+#: A night, and the hours that a run may be late.
+LONGEST_SILENCE = timedelta(hours=27)
+WATCH_KIND = "diagnosis.watch"
 #: Findings of these severities stop a promotion.
 BLOCKING = (Severity.CRITICAL, Severity.HIGH)
 #: Work that changes what a diagnosis looks at.
@@ -242,6 +245,25 @@ def _close_leftovers(environment: Environment) -> None:
         finished_at=timezone.now(),
         error="The worker was interrupted; nothing of this run was kept.",
     )
+
+
+def report_missed(*, now: datetime | None = None) -> list[Environment]:
+    """Says once a day which environments had no diagnosis for longer than a night and some hours; returns them."""
+    now = now or timezone.now()
+    missed = []
+    for environment in Environment.objects.filter(databases__isnull=False).distinct().select_related("application"):
+        latest = latest_run(environment)
+        if latest is not None and latest.started_at > now - LONGEST_SILENCE:
+            continue
+        missed.append(environment)
+        last = f"The last one was at {latest.started_at:%Y-%m-%d %H:%M} UTC." if latest is not None else "There never was one."
+        notify.publish(
+            kind="diagnosis.missed",
+            title=f"{environment} was not diagnosed",
+            body=f"{last} Look at the jobs of the kind {KIND} and whether the worker and beat are running.",
+            dedupe_key=f"diagnosis-missed-{environment.pk}-{now:%Y-%m-%d}",
+        )
+    return missed
 
 
 def job_parameters() -> list[tuple[str, dict[str, Any]]]:

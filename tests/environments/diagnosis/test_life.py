@@ -33,9 +33,10 @@ class Nights:
         changes = {}
         for step in made:
             finding = self.known.get(step.fingerprint)
+            if finding is None:
+                assert step.result is not None, "only what failed can be new"
+                finding = self.known[step.fingerprint] = Known(step.result.check, step.result.object, step.result.severity)
             if step.result is not None:
-                if finding is None:
-                    finding = self.known[step.fingerprint] = Known(step.result.check, step.result.object, step.result.severity)
                 finding.severity = step.result.severity
                 if step.change in (Change.NEW, Change.REOPENED) or step.unmuted:
                     finding.state = "open"

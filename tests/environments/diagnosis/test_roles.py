@@ -14,7 +14,7 @@ ROWS = "INSERT INTO orders (email) SELECT 'p' || n || '@example.com' FROM genera
 @pytest.fixture
 def diagnosis_role(capsys):
     """``diagnosis_role(url, "--read-rows")`` runs the printed SQL and returns the URL for the role; dropped at the end."""
-    made = []
+    made: list[tuple[str, str]] = []
 
     def make(url, *options):
         name = "look_only_" + str(len(made))

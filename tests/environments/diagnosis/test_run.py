@@ -228,3 +228,38 @@ def test_rows_that_row_security_hides_are_never_counted_as_missing(make_applicat
     unseen = [row for row in run.not_seen if "cross.row_disparity" in row["check"]]
     assert "Row security hides" in unseen[0]["reason"]
     assert "BYPASSRLS" in unseen[0]["cure"]
+
+
+def test_a_night_without_diagnosis_is_said_once_a_day(two):
+    application, _ = two
+    staging, production = (application.environments.get(name=name) for name in ("staging", "production"))
+    diagnosis.run_diagnosis(environment=staging)
+    assert diagnosis.report_missed() == [production]
+    assert diagnosis.report_missed() == [production]
+    assert Notification.objects.filter(kind="diagnosis.missed").count() == 1
+    late = timezone.now() + timedelta(hours=28)
+    assert diagnosis.report_missed(now=late) == [staging, production]
+    assert Notification.objects.filter(kind="diagnosis.missed", title="shop/staging was not diagnosed").count() == 1
+
+
+def test_the_nightly_runs_are_seeded_and_a_slot_is_filled_once(two):
+    from controlplane.core import schedules
+
+    schedules.seed()
+    first = schedules.enqueue_due("Nightly diagnosis")
+    second = schedules.enqueue_due("Nightly diagnosis")
+    assert (sorted(job.subject for job in first), second) == (["shop/production", "shop/staging"], [])
+    assert first[0].scheduled_for.hour == 2
+
+
+def test_a_run_waits_while_something_changes_the_environment(two):
+    from controlplane.core.models import Job
+
+    application, _ = two
+    staging = application.environments.get(name="staging")
+    now = timezone.now()
+    busy = Job.objects.create(
+        kind="migrations.run", subject="shop/staging", scheduled_for=now, state="running", started_at=now, heartbeat_at=now
+    )
+    assert diagnosis.changing_job(staging) == busy
+    assert diagnosis.changing_job(application.environments.get(name="production")) is None
