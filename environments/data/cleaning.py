@@ -17,40 +17,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from environments.data.cleaning_rules import Dangling, Duplicates, Rule
 from environments.data.rowhash import prepare
 from environments.data.tables import DataError, ForeignKey, Table, TableName, Tables, read_tables
 
 MAX_PASSES = 10
 SAMPLES = 20
 REACHING = ("c", "n", "d")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duplicates:
-    """Rows with equal ``key`` columns: one stays, rows that refer to the others are re-pointed to it. NULL equals nothing."""
-
-    name: str
-    table: TableName
-    key: tuple[str, ...]
-    keep: str = "oldest"
-    order_by: tuple[str, ...] = ()
-    #: (table, column) that hold the primary key of ``table`` without a declared foreign key.
-    children: tuple[tuple[TableName, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dangling:
-    """Rows whose ``column`` names no row of ``parent``: they are deleted, or the column is emptied."""
-
-    name: str
-    table: TableName
-    column: str
-    parent: TableName
-    parent_column: str
-    action: str
-
-
-Rule = Duplicates | Dangling
 
 
 @dataclass(slots=True)
@@ -76,38 +49,6 @@ class Outcome:
     #: Table -> rows that a cascade took along.
     cascaded: dict[str, int]
     plan_hash: str
-
-
-def parse_rule(*, name: str, kind: str, table: str, spec: Mapping[str, Any]) -> Rule:
-    """A rule from its stored form (CleanupRule). Raises :class:`DataError` that says what is wrong with it."""
-    if kind == "duplicates":
-        allowed = {"key", "keep", "order_by", "children"}
-        _only(name, spec, allowed)
-        key, keep = _words(name, spec, "key"), spec.get("keep", "oldest")
-        if not key:
-            raise DataError(f"Cleanup rule {name}: a rule for duplicates needs key, the columns that must not repeat.")
-        if keep not in ("newest", "oldest"):
-            raise DataError(f"Cleanup rule {name}: keep is {keep!r}; it may be newest or oldest.")
-        children = tuple(_child(name, text) for text in _words(name, spec, "children"))
-        return Duplicates(
-            name=name,
-            table=TableName.parse(table),
-            key=key,
-            keep=keep,
-            order_by=_words(name, spec, "order_by"),
-            children=children,
-        )
-    _only(name, spec, {"column", "parent", "parent_column", "action"})
-    default = "delete" if kind == "orphans" else "null"
-    action = spec.get("action", default)
-    if action not in ("delete", "null"):
-        raise DataError(f"Cleanup rule {name}: action is {action!r}; it may be delete or null.")
-    if not spec.get("column") or not spec.get("parent"):
-        raise DataError(f"Cleanup rule {name}: it needs column and parent, as in column: merchant_id, parent: public.merchants.")
-    return Dangling(
-        name=name, table=TableName.parse(table), column=str(spec["column"]), parent=TableName.parse(str(spec["parent"])),
-        parent_column=str(spec.get("parent_column", "id")), action=action,
-    )  # fmt: skip
 
 
 def clean(connection: psycopg.Connection, rules: Sequence[Rule], *, expected_plan: str = "") -> Outcome:
@@ -325,27 +266,6 @@ def _same(table: Table, row: str, found: str, prefix: str) -> sql.Composable:
 
 def _list(parts: Iterable[sql.Composable]) -> sql.Composable:
     return sql.SQL(", ").join(parts)
-
-
-def _only(name: str, spec: Mapping[str, Any], allowed: set[str]) -> None:
-    unknown = sorted(set(spec) - allowed)
-    if unknown:
-        raise DataError(f"Cleanup rule {name}: unknown words {', '.join(unknown)}. Known are {', '.join(sorted(allowed))}.")
-
-
-def _words(name: str, spec: Mapping[str, Any], field: str) -> tuple[str, ...]:
-    value = spec.get(field, ())
-    value = [value] if isinstance(value, str) else value
-    if not isinstance(value, list | tuple) or not all(isinstance(word, str) and word for word in value):
-        raise DataError(f"Cleanup rule {name}: {field} must be a list of names.")
-    return tuple(value)
-
-
-def _child(name: str, text: str) -> tuple[TableName, str]:
-    table, _, column = text.rpartition(".")
-    if not table:
-        raise DataError(f"Cleanup rule {name}: write a child as schema.table.column, not {text!r}.")
-    return TableName.parse(table), column
 
 
 @contextmanager

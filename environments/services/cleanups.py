@@ -18,6 +18,7 @@ from django.utils import timezone
 from controlplane.core import audit, jobs
 from controlplane.core.models import Job
 from environments.data import cleaning
+from environments.data.cleaning_rules import parse_rule
 from environments.data.tables import DataError
 from environments.models import CleanupRule, CleanupRun, Environment, RunState
 from environments.services import backups
@@ -107,7 +108,7 @@ def _carry_out(run: CleanupRun, shown: CleanupRun | None, tell: Log, check: Call
     rows = CleanupRule.objects.filter(application=run.environment.application, enabled=True).order_by("name")
     if not rows:
         raise DataError(f"{run.environment.application} has no cleanup rules that are enabled.")
-    rules = [cleaning.parse_rule(name=row.name, kind=row.kind, table=row.table, spec=row.spec) for row in rows]
+    rules = [parse_rule(name=row.name, kind=row.kind, table=row.table, spec=row.spec) for row in rows]
     database = database_of(run.environment)
     if not run.dry_run:
         run.backup = backups.perform_backup(

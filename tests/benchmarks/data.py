@@ -78,13 +78,22 @@ class Clock:
         wall = time.perf_counter() - wall
         # The server counts a session's CPU when it has ended.
         wait_until(lambda: self.watch.execute(_SESSIONS).fetchone() == (0,), what="the sessions to end")
+        seen = [-1.0]
+
+        def steady() -> bool:
+            seen.append(self._server_cpu())
+            return seen[-1] == seen[-2]
+
+        wait_until(steady, what="the server to count their CPU")
         return wall, self._cpu() - cpu
 
     def _cpu(self) -> float:
-        fields = Path(f"/proc/{self.server_pid}/stat").read_text().rpartition(")")[2].split()
         times = os.times()
-        own = times.user + times.system + times.children_user + times.children_system
-        return own + sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+        return times.user + times.system + times.children_user + times.children_system + self._server_cpu()
+
+    def _server_cpu(self) -> float:
+        fields = Path(f"/proc/{self.server_pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
