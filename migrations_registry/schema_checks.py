@@ -32,7 +32,7 @@ def schema_drift(context: CheckContext) -> Iterable[CheckResult]:
         if base is None or target is None:
             lacking = view if base is None else other
             yield CheckResult(
-                object=f"{view.name}: schema",
+                object=view.name,  # the whole database: findings in it stay as they are
                 verdict=Verdict.NOT_EVALUATED,
                 reason=lacking.snapshot_missing or f"The catalogue behind {lacking.dsn_ref} could not be read.",
                 cure="Make the database reachable for its reading role, then diagnose again.",

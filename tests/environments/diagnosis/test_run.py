@@ -263,3 +263,22 @@ def test_a_run_waits_while_something_changes_the_environment(two):
     )
     assert diagnosis.changing_job(staging) == busy
     assert diagnosis.changing_job(application.environments.get(name="production")) is None
+
+
+def test_drift_that_a_lock_hides_is_not_resolved(make_application, make_database):
+    urls = {
+        "staging": make_database(SESSIONS),
+        "production": make_database(SESSIONS, "ALTER TABLE sessions ADD COLUMN extra int"),
+    }
+    staging = make_application(urls).environments.get(name="staging")
+    diagnosis.run_diagnosis(environment=staging)
+    assert finding(staging, "cross.schema_drift").state == "open"
+    with psycopg.connect(urls["staging"]) as holder:
+        holder.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        run = diagnosis.run_diagnosis(environment=staging)
+        holder.rollback()
+    assert finding(staging, "cross.schema_drift").state == "open"
+    assert run.state == DiagnosisRun.State.PARTIAL
+    run_sql(urls["staging"], "ALTER TABLE sessions ADD COLUMN extra int")
+    diagnosis.run_diagnosis(environment=staging)
+    assert finding(staging, "cross.schema_drift").state == "resolved"
