@@ -173,6 +173,26 @@ def set_default(item: Item) -> list[Statement]:
     return [say("ALTER {} {} ALTER COLUMN {} SET DEFAULT {}", *head, raw(column.default), lock=EXCLUSIVE)]
 
 
+_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
+_TIMES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
+_TEXTS = frozenset({"text", "character varying", "character"})
+_FAMILIES = (
+    _NUMBERS,
+    _TIMES,
+    _TEXTS,
+    {"json", "jsonb"},
+    {"integer", "boolean"},
+    {"inet", "cidr", "text"},
+    {"bit", "bit varying"},
+)
+
+
+def _has_cast(old: str, new: str) -> bool:
+    """Whether PostgreSQL casts by itself; all else goes through text, which every type can be written as."""
+    one, two = old.split("(", maxsplit=1)[0].strip(), new.split("(", maxsplit=1)[0].strip()
+    return one == two or any(one in family and two in family for family in _FAMILIES)
+
+
 def set_type(item: Item, old: Column) -> Statement:
     table, column = item.parent, item.value
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
@@ -183,10 +203,9 @@ def set_type(item: Item, old: Column) -> Statement:
         return say("ALTER {} {} ALTER COLUMN {} TYPE {}{}", *head, raw(column.type), collation, lock=EXCLUSIVE)
     through = raw("")
     if column.type != old.type:
-        own = "." in column.type or "." in old.type
-        through = compose(" USING {}{}::{}", ident(column.name), raw("::text" if own else ""), raw(column.type))
-        if own and column.type.endswith("[]") and old.type.endswith("[]"):
-            through = compose(" USING {}::text[]::{}", ident(column.name), raw(column.type))
+        arrays = column.type.endswith("[]") and old.type.endswith("[]")
+        way = "" if _has_cast(old.type, column.type) else "::text[]" if arrays else "::text"
+        through = compose(" USING {}{}::{}", ident(column.name), raw(way), raw(column.type))
     return say(
         "ALTER {} {} ALTER COLUMN {} TYPE {}{}{}", *head, raw(column.type), collation, through,
         lock=EXCLUSIVE, hazards=(REWRITES, MAY_FAIL) if column.type != old.type else (REWRITES,),
