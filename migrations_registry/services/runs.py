@@ -182,7 +182,7 @@ class _Work:
         database = self.run.database
         scripts = scripts_for(database)
         if self.run.mode == Mode.ROLLBACK:
-            runner = Runner(self._connector(), self.budgets, self._name(), report.run, self.log)
+            runner = Runner(connector(self.run.database), self.budgets, self._name(), report.run, self.log)
             roll_back(runner, scripts, version=self.rollback_version, execute=False)
             roll_back(runner, scripts, version=self.rollback_version, report=report)
             return
@@ -197,10 +197,10 @@ class _Work:
             self.log(f"Nothing to do: {len(current.applied)} migrations are applied.")
             return
         if self.run.mode == Mode.DRY_RUN:
-            dry = DryRunner(self._connector(), self.budgets, self._name(), report.run, self.log)
+            dry = DryRunner(connector(self.run.database), self.budgets, self._name(), report.run, self.log)
             dry.dry_run(scripts, versions=self.versions, report=report)
         else:
-            runner = Runner(self._connector(), self.budgets, self._name(), report.run, self.log, self.run.force_reason)
+            runner = Runner(connector(self.run.database), self.budgets, self._name(), report.run, self.log, self.run.force_reason)
             runner.apply(scripts, versions=self.versions, report=report)
 
     def _keep_plan(self, current: Plan) -> None:
@@ -218,14 +218,6 @@ class _Work:
         for linted in current.lint.values():
             for finding in linted.allowed:
                 self.log(f"lint: {finding.file}:{finding.line}: {finding.message} [{finding.rule}] is allowed: {finding.reason}")
-
-    def _connector(self) -> Connector:
-        reference = self.run.database.dsn_ref
-
-        def connect() -> AbstractContextManager[psycopg.Connection]:
-            return targets.connect(reference, write=True, autocommit=True, timeouts=SESSION_TIMEOUTS)
-
-        return connect
 
     def _name(self) -> str:
         return f"{default_runner_name()} by {audit.actor_name(self.actor)}"
@@ -258,6 +250,15 @@ class _Work:
                 return ledger.read(connection)
         except (targets.TargetError, psycopg.Error, RunnerError):
             return None
+
+
+def connector(database: ManagedDatabase) -> Connector:
+    """Opens the writing session of a run."""
+
+    def connect() -> AbstractContextManager[psycopg.Connection]:
+        return targets.connect(database.dsn_ref, write=True, autocommit=True, timeouts=SESSION_TIMEOUTS)
+
+    return connect
 
 
 def mirror(*, database: ManagedDatabase, entries: dict[str, ledger.Entry], run: MigrationRun | None = None) -> None:
