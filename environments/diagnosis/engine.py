@@ -43,8 +43,9 @@ def evaluate(
 
 def run_one(check: Check, context: CheckContext, deadline: float = float("inf")) -> list[CheckResult]:
     """The verdicts of one check, with its id in them: what it yields, or OK when it is silent."""
-    if check.needs_reference and context.reference is None:
-        return [CheckResult(object="", verdict=Verdict.NOT_APPLICABLE, reason=context.no_reference, check=check.id)]
+    reason = _not_applicable(check, context)
+    if reason:
+        return [CheckResult(object="", verdict=Verdict.NOT_APPLICABLE, reason=reason, check=check.id)]
     if time.monotonic() > deadline:
         reason = "The time for this environment was used up before this check."
         return [_failed(check, reason, "Diagnose again; if it stays so, look at what is slow in the log of the run.")]
@@ -60,6 +61,15 @@ def run_one(check: Check, context: CheckContext, deadline: float = float("inf"))
         logger.exception("The check %s failed", check.id)
         results.append(_failed(check, f"The check itself failed: {type(error).__name__}: {error}", "Report this as a bug."))
     return _once(results) or [CheckResult(object="", verdict=Verdict.OK, check=check.id)]
+
+
+def _not_applicable(check: Check, context: CheckContext) -> str:
+    """Why the check says nothing about this context; "" when it does. Silence about what is not there would read as OK."""
+    if check.needs_environment and context.environment is None:
+        return "A bare target has no environment."
+    if check.needs_database and not context.databases:
+        return "The environment has no database."
+    return context.no_reference if check.needs_reference and context.reference is None else ""
 
 
 def _failed(check: Check, reason: str, cure: str) -> CheckResult:

@@ -48,7 +48,7 @@ def database_check(id: str, *, needs: Iterable[Group], **texts: Any) -> Callable
                     yield inside(view, result)
 
         _judges[id] = judge
-        check(id, **texts)(run)
+        check(id, needs_database=True, **texts)(run)
         return judge
 
     return register
@@ -131,7 +131,7 @@ def probe(
                 for result in function(Rows(view, view.facts)):
                     yield inside(view, result)
 
-        check(id, **texts)(run)
+        check(id, needs_database=True, **texts)(run)
         return function
 
     return register

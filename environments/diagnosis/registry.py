@@ -58,6 +58,9 @@ class Check:
     run: Callable[[CheckContext], Iterable[CheckResult]]
     #: The check compares with the source of truth and does not apply to the source itself.
     needs_reference: bool = False
+    #: It does not apply to a bare target, or to an environment without databases.
+    needs_environment: bool = False
+    needs_database: bool = False
     #: For ``diagnose --explain``: from where on it fails, how it is mended and taken back, and what it must not be fooled by.
     threshold: str = ""
     fix: str = ""
@@ -76,6 +79,8 @@ def check(
     title: str,
     why: str,
     needs_reference: bool = False,
+    needs_environment: bool = False,
+    needs_database: bool = False,
     threshold: str = "",
     fix: str = "",
     undo: str = "",
@@ -87,7 +92,9 @@ def check(
         if id in _checks:
             raise ValueError(f"The check {id!r} is registered twice.")
         area = id.split(".", maxsplit=1)[0]
-        _checks[id] = Check(id, area, title, why, function, needs_reference, threshold, fix, undo, traps)
+        _checks[id] = Check(
+            id, area, title, why, function, needs_reference, needs_environment, needs_database, threshold, fix, undo, traps
+        )
         return function
 
     return register

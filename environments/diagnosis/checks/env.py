@@ -105,6 +105,7 @@ def contract(context: CheckContext) -> Contract | None:
 
 @check(
     "env.missing_variable",
+    needs_environment=True,
     title="Missing variable",
     why="A deployment without a variable that the application needs fails at start, or falls back to something nobody chose.",
     threshold="A required key of the contract is absent or empty; or a key that the source of truth has is absent here.",
@@ -154,6 +155,7 @@ def _absent_here(facts: Contract, read: dict[str, ComponentVariables]) -> Iterat
 
 @check(
     "env.invalid_variable",
+    needs_environment=True,
     title="Variable against its rule",
     why="A value of the wrong kind, or one that the contract does not allow, is found out by users instead of by the deployment.",
     threshold="The value is not of the rule's kind, or none of its allowed values.",
@@ -173,6 +175,7 @@ def invalid_variable(context: CheckContext) -> Iterator[CheckResult]:
 
 @check(
     "env.wrong_database",
+    needs_environment=True,
     title="Variable leads into another environment",
     why="A test in staging that writes into production's database is the accident that nobody can take back.",
     threshold="The value names another environment's database, project or marker, or lacks the marker of its own.",
@@ -237,6 +240,7 @@ def _leads_elsewhere(
 
 @check(
     "env.shared_secret",
+    needs_environment=True,
     title="Secret shared between environments",
     why="Who learns a staging secret (more people, less care) then holds production's too; sessions and tokens cross over.",
     threshold="Equal keyed fingerprints of a variable that the contract calls secret, or whose name says so.",
@@ -272,6 +276,7 @@ def shared_secret(context: CheckContext) -> Iterator[CheckResult]:
 
 @check(
     "env.public_secret",
+    needs_environment=True,
     title="Secret in a public variable",
     why="Variables with this prefix are compiled into what every browser downloads. The secret is public already.",
     threshold="The name begins with NEXT_PUBLIC_, VITE_ and the like, and the value or the rest of the name is a secret's.",
@@ -306,6 +311,7 @@ def public_secret(context: CheckContext) -> Iterator[CheckResult]:
 
 @check(
     "env.local_fallback",
+    needs_environment=True,
     title="Local address in a deployed environment",
     why="A deployed service that points at its own machine works on nobody's data, or fails at the first request.",
     threshold="The host is localhost, 127.0.0.1 or a socket, or the value holds a shell default, where no rule allows it.",
@@ -328,6 +334,7 @@ def local_fallback(context: CheckContext) -> Iterator[CheckResult]:
 
 @check(
     "env.sslmode",
+    needs_environment=True,
     title="Database connection without enforced TLS",
     why="Without sslmode=require the driver may go on in clear text; everything, with the password, can be read on the way.",
     threshold="sslmode is absent, disable, allow or prefer.",
@@ -361,6 +368,7 @@ def _without_tls(object_name: str, what: str, mode: str, severity: str) -> Check
 
 @check(
     "env.debug",
+    needs_environment=True,
     title="Debugging is on",
     why="Debug pages show code, settings and data to whoever causes an error.",
     threshold="A variable like DEBUG is true, or NODE_ENV is not production, in a deployed environment.",
@@ -380,6 +388,7 @@ def debug(context: CheckContext) -> Iterator[CheckResult]:
 
 @check(
     "env.pooler_for_migrations",
+    needs_environment=True,
     title="Migrations through a transaction pooler",
     why="A transaction pooler gives each transaction another session: locks and settings of a migration get lost.",
     threshold="A variable for direct or migration connections names port 6543 or a -pooler host.",
@@ -399,6 +408,7 @@ def pooler_for_migrations(context: CheckContext) -> Iterator[CheckResult]:
 
 @check(
     "env.unreachable_database",
+    needs_database=True,
     title="Database can't be reached",
     why="Nothing can be judged, backed up, synced or migrated there, and perhaps the application can't reach it either.",
     fix="Correct the reference, the network or the role; the message says which.",

@@ -16,6 +16,7 @@ SEVERITY = {"only a number": "medium", "wrong role": "high", "no role": "low"}
 
 @check(
     "env.unclear_name",
+    needs_environment=True,
     title="Name that does not say which environment it is",
     why="Sooner or later somebody takes one for the other, and runs in production what was meant for staging.",
     threshold="Names of the same thing in two environments differ by a version or number only, or one names another's role.",

@@ -159,3 +159,15 @@ def test_check_env_is_strict(make_application, command):
     code, out = command("check_env", "shop/production", "--json")
     assert code == 2
     assert {v["verdict"] for v in json.loads(out)["verdicts"]} == {"not_evaluated"}
+
+
+def test_what_is_not_there_is_not_called_ok(make_database, target_reference, make_application, command):
+    _, out = command("diagnose", "--target", target_reference(make_database()), "--json")
+    verdicts = {v["check"]: v["verdict"] for v in json.loads(out)["verdicts"]}
+    assert verdicts["env.missing_variable"] == verdicts["cross.row_disparity"] == "not_applicable"
+    assert verdicts["schema.no_primary_key"] == verdicts["env.unreachable_database"] == "ok"
+    make_application({"production": ""})
+    _, out = command("diagnose", "--environment", "shop/production", "--json")
+    verdicts = {v["check"]: v["verdict"] for v in json.loads(out)["verdicts"]}
+    assert verdicts["schema.no_primary_key"] == verdicts["integrity.orphan_rows"] == "not_applicable"
+    assert verdicts["env.missing_variable"] == "ok"
