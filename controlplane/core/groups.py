@@ -10,7 +10,7 @@ APPROVER = "Approver"
 OPERATOR = "Operator"
 
 #: Everything that can be looked at, without what concerns accounts.
-VIEWED_APPS = ("core", "environments", "migrations_registry", "errors")
+VIEWED_APPS = ("core", "environments", "migrations_registry", "errors", "django_celery_beat")
 HIDDEN_FROM_VIEWERS = ("view_apitoken", "view_notificationchannel")
 
 GRANTS: dict[str, tuple[str, ...]] = {
@@ -24,6 +24,7 @@ GRANTS: dict[str, tuple[str, ...]] = {
         "add_manageddatabase", "change_manageddatabase", "add_variablerule", "change_variablerule", "delete_variablerule",
         "add_maskingrule", "change_maskingrule", "delete_maskingrule", "add_syncplan", "change_syncplan", "delete_syncplan",
         "add_cleanuprule", "change_cleanuprule", "delete_cleanuprule", "change_job",
+        "change_periodictask", "add_crontabschedule", "add_intervalschedule",
     ),
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ class Processes:
         port = self.world.ports["web"]
         self._start(
             "web",
-            ["-m", "gunicorn", "controlplane.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--log-level", "warning"],
+            ["-m", "gunicorn", "controlplane.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--log-level", "warning", "--no-control-socket"],
         )
         self._start("worker", ["-m", "celery", "-A", "controlplane.celery", "worker", "--concurrency", "2", "--loglevel", "INFO"])
         self._start("beat", ["-m", "celery", "-A", "controlplane.celery", "beat", "--loglevel", "INFO", "--pidfile="])
@@ -40,7 +40,7 @@ class Processes:
     def start_sample_hosts(self, report_keys: dict[str, str]) -> None:
         """One host an environment; each runs what `current` of its release directory points at, and sends it visitors."""
         for name in ENVIRONMENTS:
-            key_file = self.world.directory / "secrets" / f"report-key-{name}"
+            key_file = self.world.directory / "private" / f"report-key-{name}"
             key_file.touch(mode=0o600)
             key_file.write_text(report_keys[name])
             releases = self.world.directory / "releases" / "ibam" / name / "web"

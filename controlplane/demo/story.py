@@ -129,7 +129,7 @@ def create_databases(world: World, told: Transcript) -> None:
 
 def create_accounts(world: World) -> dict[str, tuple[str, str]]:
     """The cast and an administrator, with generated passwords that are kept beside the state (readable by the owner only)."""
-    path = world.directory / "secrets" / "logins.json"
+    path = world.directory / "private" / "logins.json"
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     for name in ("admin", *CAST):
         password = known.setdefault(name, secrets.token_urlsafe(12))

@@ -44,7 +44,7 @@ class World:
 
     def start(self, *, web_port: int = 0) -> None:
         """Raises :class:`AlreadyRunning` or EmbeddedServerError."""
-        for name in ("secrets", "backups", "releases", "run", "logs"):
+        for name in ("private", "secrets", "backups", "releases", "run", "logs"):
             path = self.directory / name
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(0o755 if name == "run" else 0o700)
@@ -124,7 +124,7 @@ class World:
         private.write_text(json.dumps(self.environment(), indent=2))
 
     def _kept_secret(self, name: str) -> str:
-        path = self.directory / "secrets" / name
+        path = self.directory / "private" / name
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(48))

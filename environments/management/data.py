@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from controlplane.core import jobs
 from controlplane.core.audit import Actor
+from controlplane.core.commands import EvenkeelCommand
 from controlplane.core.models import Job, JobState
 from environments.models import Environment
 from environments.services.errors import ServiceError
@@ -40,7 +41,7 @@ def environment_named(name: str) -> Environment:
     return found
 
 
-def run_job(command: BaseCommand, *, kind: str, subject: str, params: dict[str, Any], actor: Actor, quiet: bool) -> Job:
+def run_job(command: EvenkeelCommand, *, kind: str, subject: str, params: dict[str, Any], actor: Actor, quiet: bool) -> Job:
     """Does the work in this process as a job, and shows its log on a terminal. Raises CommandError when it failed."""
     job = jobs.run_now(kind=kind, subject=subject, params=params, actor=actor)
     if sys.stdout.isatty() and not quiet:

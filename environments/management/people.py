@@ -6,14 +6,15 @@ import json
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.models import Environment, Promotion, Release
 from environments.services.errors import ServiceError
 
 
-class PersonCommand(BaseCommand):
+class PersonCommand(EvenkeelCommand):
     """A command that somebody gives: ``--as`` says who, and the service asks whether that account may."""
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -27,6 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None and os.environ.get("EVENKEEL_REQUIRE_BROWSER"):
+                pytest.exit("EVENKEEL_REQUIRE_BROWSER is set and there is no Chromium.", returncode=1)
             if CHROMIUM is None:
                 item.add_marker(
                     pytest.mark.skip(reason="No Chromium here: neither chromium, chromium-browser nor google-chrome is on PATH.")

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments import blueprint
 from environments.blueprint import Action, Change
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.UNNAMED: "?", Action.KEPT: "!"}
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Applies a blueprint (YAML). Applying it again changes nothing. What it no longer names is reported and stays. "
         "Exit code 0: done, or nothing to do; 2: --dry-run found changes; 1: something is wrong, nothing was changed."

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.management.data import actor_of, add_common_arguments, environment_named, refused, run_job
 from environments.services.backups import KIND
 from environments.services.errors import ServiceError, require
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Takes a backup of every database of an environment, or of one. Exit code 0: every one is good; 1: something failed."
 
     def add_arguments(self, parser: CommandParser) -> None:

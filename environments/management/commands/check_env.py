@@ -5,15 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from controlplane.core.commands import EvenkeelCommand
 from environments.diagnosis import report
 from environments.diagnosis.registry import Verdict
 from environments.management.commands.diagnose import FINDINGS, find_environment
 from environments.services.variables import check_contract
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Checks the variables of an environment against its contract. Exit 0: kept, 2: broken or not to be judged, 1: error."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -6,14 +6,15 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.management.data import actor_of, add_common_arguments, environment_named, refused, run_job
 from environments.services import cleanups
 from environments.services.errors import ServiceError, require
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Shows what the cleanup rules of an environment would do, or does it after a backup. "
         "Exit code 0: clean, or cleaned; 2: the dry run found rows; 1: refused or failed, nothing was changed."

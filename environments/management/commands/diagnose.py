@@ -6,9 +6,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from controlplane.core import secretrefs
+from controlplane.core.commands import EvenkeelCommand
 from environments.diagnosis import context, engine, registry, report
 from environments.diagnosis.life import SEVERITIES
 from environments.diagnosis.registry import Check, CheckResult
@@ -19,7 +20,7 @@ from environments.services.errors import ServiceError
 FINDINGS = 2
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Judges an environment or a database. Exit 0: nothing found, 2: findings, 1: it could not be done."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.diagnosis.role import RoleError, role_sql
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Prints the SQL that makes the role of the diagnosis, for somebody to read and run as the database's owner."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments import blueprint
 from environments.models import Application
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Prints an application as the YAML that brings it back; secrets are in it as references only."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.delivery.history import Matrix, current_versions
 from environments.management.people import as_json
 from environments.models import Application, Deployment
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Shows which version serves where, and the latest deployments."
 
     def add_arguments(self, parser: CommandParser) -> None:

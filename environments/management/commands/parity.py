@@ -6,8 +6,9 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.data.parity import TableParity
 from environments.management.data import environment_named, refused
 from environments.models import Environment
@@ -15,7 +16,7 @@ from environments.services.errors import ServiceError
 from environments.services.syncs import compare_references, compare_rows, database_of
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Compares rows with the source of truth, or of two databases. missing: in the target only, extra: in the base only."
         " Exit code 0: equal; 2: rows differ; 1: they could not be compared."

@@ -6,8 +6,9 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.management.data import actor_of, add_common_arguments, environment_named, refused
 from environments.models import Backup
 from environments.services import backups, restores
@@ -15,7 +16,7 @@ from environments.services.errors import ServiceError
 from environments.services.syncs import database_of
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Restores the newest good backup of an environment (or another one) into a scratch database and compares every "
         "table with what was dumped. Exit code 0: equal; 2: not equal; 1: it could not be restored."

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.management.data import actor_of, add_common_arguments, refused, run_job
 from environments.models import SyncPlan
 from environments.services import syncs
 from environments.services.errors import ServiceError, require
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Runs a sync plan: schema check, backup of the target, masked copy in one transaction, proof. "
         "Exit code 0: source and target are level; 1: refused or failed, the target is as it was."

@@ -6,13 +6,14 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.models import Environment
 from errors.services import make_report_key
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Makes a report key for APP/ENVIRONMENT and prints it, this once. Send it as `Authorization: Bearer KEY` to /api/errors/."
     )

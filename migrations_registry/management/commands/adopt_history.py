@@ -8,8 +8,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.models import Environment, ManagedDatabase
 from environments.services.errors import ServiceError
 from migrations_registry.adopt.adoption import AdoptionPlan
@@ -18,7 +19,7 @@ from migrations_registry.services import adoption
 EXIT_QUESTIONS = 2
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Takes over what other tools' tracking tables say, with evidence for every row, and freezes those tables."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

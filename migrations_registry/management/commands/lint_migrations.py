@@ -8,8 +8,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments import targets
 from migrations_registry.lint.engine import Linted, lint
 from migrations_registry.lint.live import LiveDatabase
@@ -21,7 +22,7 @@ from migrations_registry.runner.source import kind_of, read_text
 EXIT_FINDINGS = 2
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Looks for statements that stop reads or writes, lose data, or expose it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

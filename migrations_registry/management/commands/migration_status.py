@@ -7,8 +7,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments.models import Environment
 from environments.services.errors import ServiceError
 from migrations_registry.services import runs
@@ -16,7 +17,7 @@ from migrations_registry.services import runs
 EXIT_PENDING = 2
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Shows, for each database of an environment, what its own ledger says and what is pending."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments import targets
 from environments.models import Environment, ManagedDatabase
 from environments.services.errors import ServiceError
@@ -32,7 +33,7 @@ EXIT_FINDINGS = 2
 EXIT_LOCKED = 3
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Runs migrations on the databases of an environment, or of a directory on one database."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

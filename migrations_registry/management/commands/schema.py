@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from controlplane.core.commands import EvenkeelCommand
 from environments import targets
 from environments.catalog import CatalogError, DocumentError, Snapshot, document, fingerprint, read_snapshot
 from environments.catalog.profiles import PROFILES
@@ -23,7 +24,7 @@ REFERENCES = ("env:", "file:")
 TIMEOUTS = targets.Timeouts(statement=60_000, lock=1_000)
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Snapshots, differences and repairs of schemas. Exit 0: alike, 2: they differ, 1: it could not be done."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from controlplane.core import tokens
+from controlplane.core.commands import EvenkeelCommand
 from controlplane.core.models import ApiToken
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "API tokens of an account: make one (it is shown once), list them, revoke one."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from controlplane.core import jobs
+from controlplane.core.commands import EvenkeelCommand
 from controlplane.core.models import Job, JobState
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = "Lists jobs, shows one with its log, or cancels one."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.core.management.base import BaseCommand
 
 from controlplane.core import groups, schedules
+from controlplane.core.commands import EvenkeelCommand
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Creates the groups Viewer, Developer, Approver and Operator and the schedules, as far as they are missing. "
         "What operators changed stays; run it after every upgrade."

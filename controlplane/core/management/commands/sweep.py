@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from controlplane.core import jobs, notify, schedules
+from controlplane.core.commands import EvenkeelCommand
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Sends jobs whose message was lost, takes jobs from workers that fell silent, fills slots of schedules whose message was "
         "lost, and sends notifications that are due. Safe to run at any time, beside beat and from cron."

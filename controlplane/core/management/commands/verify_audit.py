@@ -6,12 +6,13 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from controlplane.core import audit
+from controlplane.core.commands import EvenkeelCommand
 
 
-class Command(BaseCommand):
+class Command(EvenkeelCommand):
     help = (
         "Recomputes the hash chain of the audit trail. Note the head hash somewhere else and give it to --expect later: it shows "
         "a trail that was cut at its end. Exit code 0: whole; 2: broken; 1: it could not be read."
