@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -30,16 +31,16 @@ def test_lost_at_commit_is_read_back(make_database: Make, monkeypatch: pytest.Mo
     """The answer to COMMIT is lost on the way, after or before the server did it. The server is real; the wire is cut here."""
     url = make_database()
     execute = psycopg.Connection.execute
-    cut = []
+    cut: list[bool] = []
 
-    def cutting(self: psycopg.Connection, query: object, *args: object, **kwargs: object) -> object:
+    def cutting(self: psycopg.Connection, query: Any, *args: Any, **kwargs: Any) -> Any:
         if query == "COMMIT" and tables_are_made(self) and not cut:
             cut.append(True)
             if committed:
                 execute(self, "COMMIT")
             self.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
-        return execute(self, query, *args, **kwargs)  # type: ignore[arg-type]
+        return execute(self, query, *args, **kwargs)
 
     def tables_are_made(connection: psycopg.Connection) -> bool:
         row = execute(connection, "SELECT to_regclass('a')").fetchone()
