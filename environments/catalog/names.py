@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
@@ -10,6 +11,7 @@ _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 NAME_BYTES = 63
 
 
+@lru_cache(maxsize=16_384)
 def quote(name: str) -> str:
     """The name as it stands in a logical name: ``sessions``, ``"My table"``."""
     return name if _PLAIN.match(name) else '"' + name.replace('"', '""') + '"'

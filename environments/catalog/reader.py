@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -102,9 +104,28 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
             for name, query in wanted.items():
                 cursors[name].execute(query, parameters)  # type: ignore[call-overload]
         rows = {name: one.fetchall() for name, one in cursors.items()}
-    return _build(
-        rows, namespaces=chosen, version=version, database=moment.database, role=moment.role, taken_at=moment.now, profile=profile
-    )
+    with _no_collection():
+        return _build(
+            rows,
+            namespaces=chosen,
+            version=version,
+            database=moment.database,
+            role=moment.role,
+            taken_at=moment.now,
+            profile=profile,
+        )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hundreds of thousands of values are made and none is garbage: looking for some would take most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -> list[Any]:

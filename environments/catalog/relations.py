@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from environments.catalog.names import default_name, dotted
+from environments.catalog.names import default_name, dotted, quote
 from environments.catalog.queries import CLASSES
 from environments.catalog.values import (
     Column,
@@ -99,7 +99,7 @@ class Relations:
                     self.reading.name("pg_type", type_oid, ref)
             if kind == "table":
                 for column in self.column_rows[oid]:
-                    name = dotted(row.schema, row.name, column.name)
+                    name = f"{self.names[oid]}.{quote(column.name)}"
                     self.reading.name("pg_class", oid, Ref("column", name), column.attnum)
                     if column.default_oid:
                         self.reading.name("pg_attrdef", column.default_oid, Ref("default", name))
