@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ def test_refused_before_anything_runs(make_database: Callable[..., str]) -> None
     url = make_database()
     with psycopg.connect(url) as direct:
         info = direct.info
-        where = {"directory": info.host, "port": info.port, "user": info.user, "database": info.dbname}
+        where: dict[str, Any] = {"directory": info.host, "port": info.port, "user": info.user, "database": info.dbname}
     with transaction_pooler(**where) as pooled:
         with psycopg.connect(pooled, autocommit=True) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
