@@ -29,10 +29,8 @@ class Processes:
     def start_control_plane(self) -> None:
         """Web server, one worker, beat; returns when the web server answers."""
         port = self.world.ports["web"]
-        self._start(
-            "web",
-            ["-m", "gunicorn", "controlplane.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--log-level", "warning", "--no-control-socket"],
-        )
+        gunicorn = ["-m", "gunicorn", "controlplane.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+        self._start("web", [*gunicorn, "--log-level", "warning", "--no-control-socket"])
         self._start("worker", ["-m", "celery", "-A", "controlplane.celery", "worker", "--concurrency", "2", "--loglevel", "INFO"])
         self._start("beat", ["-m", "celery", "-A", "controlplane.celery", "beat", "--loglevel", "INFO", "--pidfile="])
         self.wait_for(f"{self.world.address}/health", "web")

@@ -52,6 +52,7 @@ def open_for_the_operator(world: World) -> int:
     processes = Processes(world)
     try:
         logins = prepare(world, processes, told)
+        lay_out_the_tour(told)
         told.chapter("Over to you")
         told.line(f"Evenkeel is at {world.address}/admin/ until you press Ctrl-C. Log in as:")
         told.table(["account", "password", "may"], [(name, password, may) for name, (password, may) in logins.items()])
@@ -164,6 +165,30 @@ def deploy_first_release(told: Transcript) -> None:
         told.result(True, f"Release 1.0.0 is live in {name}, deployed by the `command` provider.")
 
 
+def lay_out_the_tour(told: Transcript) -> None:
+    """What a team would have by the time somebody promotes: a migration, two releases, last night's backup."""
+    if Release.objects.filter(version="1.1.0").exists():
+        return
+    register_reminders()
+    for version in ("1.1.0", "1.2.0"):
+        record(version, migrations=[REMINDERS])
+    told.line("Alice has recorded the releases 1.1.0 (with a migration) and 1.2.0; neither is deployed yet.")
+    back_up_production(told)
+
+
+def register_reminders() -> None:
+    registry.register_migration(
+        application=application(), version=REMINDERS, name="sessions get reminder hours", category="CORE", actor=user("alice"),
+        sql="ALTER TABLE public.sessions ADD COLUMN reminder_hours integer NOT NULL DEFAULT 24;\n",
+        revert_sql="ALTER TABLE public.sessions DROP COLUMN reminder_hours;\n",
+    )  # fmt: skip
+
+
+def back_up_production(told: Transcript) -> None:
+    finish(backups.start_backup(database=database("production"), purpose="nightly", actor=user("bob")), told, seconds=QUICK)
+    told.result(True, f"Production has a proven backup, as every night: {backups.latest_good(database('production'))}.")
+
+
 # --- chapters -------------------------------------------------------------------------------------------------------------
 
 
@@ -239,15 +264,10 @@ def find_nothing_left(told: Transcript) -> None:
 
 def ship_1_1_0(world: World, told: Transcript) -> None:
     told.chapter("Release 1.1.0, with one migration, goes to production")
-    registry.register_migration(
-        application=application(), version=REMINDERS, name="sessions get reminder hours", category="CORE", actor=user("alice"),
-        sql="ALTER TABLE public.sessions ADD COLUMN reminder_hours integer NOT NULL DEFAULT 24;\n",
-        revert_sql="ALTER TABLE public.sessions DROP COLUMN reminder_hours;\n",
-    )  # fmt: skip
+    register_reminders()
     release = record("1.1.0", migrations=[REMINDERS])
     promote_to_staging(release, told)
-    finish(backups.start_backup(database=database("production"), purpose="nightly", actor=user("bob")), told, seconds=QUICK)
-    told.result(True, f"Production has a proven backup, as every night: {backups.latest_good(database('production'))}.")
+    back_up_production(told)
     promotion = request_for_production(release, told)
     try:
         approvals.approve(promotion=promotion, approver=user("alice"), digest=promotion.digest, comment="Looks fine to me.")
