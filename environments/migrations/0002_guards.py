@@ -1,4 +1,5 @@
-"""What the services refuse, the database refuses too: self-approval by any door, and data that flows the wrong way."""
+"""What the services refuse, the database refuses too: self-approval by any door, approvals that are not there, releases that
+change, data that flows the wrong way, and an environment that changes its tier."""
 
 from django.db import migrations
 
@@ -45,6 +46,50 @@ BEGIN
 END $$;
 CREATE TRIGGER environments_syncplan_guard BEFORE INSERT OR UPDATE ON environments_syncplan
     FOR EACH ROW EXECUTE FUNCTION environments_syncplan_guard();
+
+CREATE FUNCTION environments_release_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.application_id, NEW.version, NEW.commit_sha, NEW.artifacts, NEW.migrations, NEW.created_by_id, NEW.created_at)
+        IS DISTINCT FROM
+       (OLD.application_id, OLD.version, OLD.commit_sha, OLD.artifacts, OLD.migrations, OLD.created_by_id, OLD.created_at) THEN
+        RAISE EXCEPTION 'What a release is made of never changes: record a new version.' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER environments_release_guard BEFORE UPDATE ON environments_release
+    FOR EACH ROW EXECUTE FUNCTION environments_release_guard();
+
+CREATE FUNCTION environments_promotion_quorum() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE needed integer; counted integer;
+BEGIN
+    IF NEW.state IN ('approved', 'executing') AND OLD.state IN ('draft', 'evaluating', 'blocked', 'awaiting', 'approved', 'held', 'stale') THEN
+        SELECT greatest(NEW.required_approvals, required_approvals, protected::integer) INTO needed
+            FROM environments_environment WHERE id = NEW.target_id;
+        SELECT count(DISTINCT approver_id) INTO counted FROM environments_approval
+            WHERE promotion_id = NEW.id AND round = NEW.round AND digest = NEW.digest AND decision = 'approved'
+              AND approver_id <> NEW.requester_id;
+        IF counted < needed THEN
+            RAISE EXCEPTION 'The promotion needs % approvals of exactly this and has %.', needed, counted
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER environments_promotion_quorum BEFORE UPDATE ON environments_promotion
+    FOR EACH ROW EXECUTE FUNCTION environments_promotion_quorum();
+
+CREATE FUNCTION environments_environment_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.tier, NEW.application_id) IS DISTINCT FROM (OLD.tier, OLD.application_id) AND (
+        EXISTS (SELECT FROM environments_manageddatabase WHERE environment_id = OLD.id)
+        OR EXISTS (SELECT FROM environments_promotion WHERE target_id = OLD.id OR source_id = OLD.id)) THEN
+        RAISE EXCEPTION 'The tier of an environment that is in use never changes: the direction of data and the approvals rest on it.'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER environments_environment_guard BEFORE UPDATE ON environments_environment
+    FOR EACH ROW EXECUTE FUNCTION environments_environment_guard();
 """
 REVERSE = """
 DROP TRIGGER environments_approval_guard ON environments_approval;
@@ -53,6 +98,12 @@ DROP TRIGGER environments_promotion_guard ON environments_promotion;
 DROP FUNCTION environments_promotion_guard();
 DROP TRIGGER environments_syncplan_guard ON environments_syncplan;
 DROP FUNCTION environments_syncplan_guard();
+DROP TRIGGER environments_release_guard ON environments_release;
+DROP FUNCTION environments_release_guard();
+DROP TRIGGER environments_promotion_quorum ON environments_promotion;
+DROP FUNCTION environments_promotion_quorum();
+DROP TRIGGER environments_environment_guard ON environments_environment;
+DROP FUNCTION environments_environment_guard();
 """
 
 

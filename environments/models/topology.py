@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -75,6 +76,12 @@ class Environment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.application.slug}/{self.name}"
+
+    def clean(self) -> None:
+        """The direction of data and the need for approvals rest on the tier (a trigger says so again)."""
+        stored = Environment.objects.filter(pk=self.pk).exclude(tier=self.tier).first() if self.pk else None
+        if stored is not None and (stored.databases.exists() or stored.promotions_in.exists() or stored.promotions_out.exists()):
+            raise ValidationError({"tier": f"{stored} is in use as {stored.tier}: its tier never changes. Make another environment."})
 
     @property
     def trust(self) -> int:
