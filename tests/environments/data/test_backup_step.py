@@ -85,5 +85,5 @@ def test_without_a_backup_the_rollout_stops(world: World, context: StepContext, 
 
 def test_undo_keeps_the_backup(context: StepContext) -> None:
     BackupStep().apply(context)
-    assert BackupStep().undo(context) == {"kept": True}
+    assert BackupStep().undo(context) == {"kept": "The backup stays."}
     assert backups.is_there(Backup.objects.get())
