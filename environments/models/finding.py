@@ -48,7 +48,7 @@ class DiagnosisRun(models.Model):
 
 
 class Finding(models.Model):
-    """One defect of one object. ``fingerprint`` is hash(check, scope, object): the evidence may change, the finding stays itself."""
+    """One defect of one object. ``fingerprint`` is hash(check, scope, object): the evidence changes, the finding stays itself."""
 
     class State(models.TextChoices):
         OPEN = "open", "Open"

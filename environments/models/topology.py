@@ -81,7 +81,9 @@ class Environment(models.Model):
         """The direction of data and the need for approvals rest on the tier (a trigger says so again)."""
         stored = Environment.objects.filter(pk=self.pk).exclude(tier=self.tier).first() if self.pk else None
         if stored is not None and (stored.databases.exists() or stored.promotions_in.exists() or stored.promotions_out.exists()):
-            raise ValidationError({"tier": f"{stored} is in use as {stored.tier}: its tier never changes. Make another environment."})
+            raise ValidationError(
+                {"tier": f"{stored} is in use as {stored.tier}: its tier never changes. Make another environment."}
+            )
 
     @property
     def trust(self) -> int:

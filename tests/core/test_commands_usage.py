@@ -20,4 +20,7 @@ def test_wrong_usage_is_an_error_not_a_finding(words: list[str]) -> None:
 
 
 def test_help_is_no_error() -> None:
-    assert subprocess.run([sys.executable, "manage.py", "export", "--help"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "manage.py", "export", "--help"], cwd=ROOT, capture_output=True, check=False).returncode
+        == 0
+    )

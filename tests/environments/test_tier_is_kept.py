@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
+
 from environments.models import Application, Environment, ManagedDatabase
 
 pytestmark = pytest.mark.django_db
