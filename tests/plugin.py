@@ -75,7 +75,7 @@ def redis_server() -> EmbeddedRedis:
 
 @pytest.fixture
 def make_database(postgres_server: EmbeddedPostgres) -> Iterator[Callable[..., str]]:
-    """``make_database(*statements, name="")`` -> URL of a new, empty database on which the statements were run; dropped at the end."""
+    """``make_database(*statements, name="")`` -> URL of a new database on which the statements were run; dropped at the end."""
     made: list[str] = []
 
     def make(*statements: str, name: str = "") -> str:
