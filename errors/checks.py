@@ -19,6 +19,7 @@ MOST = 50
     "errors.new_groups",
     title="New critical errors",
     why="A critical error that was never seen before often means that the last change broke something.",
+    needs_environment=True,
 )
 def new_critical_groups(context: CheckContext) -> Iterator[CheckResult]:
     """One result a group; it is gone a day after the group appeared, or as soon as somebody resolves or ignores it."""

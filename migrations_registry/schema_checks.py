@@ -51,7 +51,8 @@ def _results(view: DatabaseView, other: DatabaseView, base: Snapshot, target: Sn
         severity = min((d.severity for d in differences), key=ORDER.index)
         evidence: dict[str, Any] = {
             "differences": [
-                {"property": d.property, "change": d.change, "here": d.base, "source": d.target} for d in differences
+                {"property": d.property, "change": d.change, "here": _told(d.base), "source": _told(d.target)}
+                for d in differences
             ],
             "source": str(other.database.environment) if other.database is not None else "",
         }
@@ -86,6 +87,13 @@ def _repair_sql(base: Snapshot, target: Snapshot, every: DiffResult, pattern: st
 def _literally(name: str) -> str:
     """The name as a shell pattern that matches nothing else."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _told(value: Any) -> Any:
+    """A definition as a line for people: what it has, without what it does not have."""
+    if not isinstance(value, dict):
+        return value
+    return ", ".join(f"{key.replace('_', ' ')} {said}" for key, said in value.items() if said not in (None, "", [], {}, False))
 
 
 def _title(differences: list[Difference]) -> str:

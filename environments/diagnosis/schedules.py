@@ -7,7 +7,7 @@ from environments.services.diagnosis import KIND, WATCH_KIND
 
 register(
     Schedule(
-        name="Nightly diagnosis",
+        name="nightly-diagnosis",
         kind=KIND,
         cron="0 2 * * *",
         description="Judges every environment and says what changed since the last time.",
@@ -15,7 +15,7 @@ register(
 )
 register(
     Schedule(
-        name="Missed diagnoses",
+        name="missed-diagnoses",
         kind=WATCH_KIND,
         cron="30 6 * * *",
         description="Says in the morning which environments were not diagnosed in the night.",

@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                 ('external_ids', models.JSONField(blank=True, default=dict, help_text='Names and ids at the provider, as {"project": "shop-v2"}.')),
                 ('settings', models.JSONField(blank=True, default=dict, help_text="Settings of the provider's adapter. Never secrets.")),
                 ('health_url', models.URLField(blank=True)),
-                ('variables_ref', models.CharField(blank=True, help_text="Reference to the component's variables as a dotenv file (file:NAME). Only names and keyed fingerprints are kept.", max_length=200, validators=[controlplane.core.secretrefs.validate_reference])),
+                ('variables_ref', models.CharField(blank=True, help_text="The component's variables as a dotenv file, file:NAME. Only names and keyed fingerprints are kept.", max_length=200, validators=[controlplane.core.secretrefs.validate_reference])),
                 ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='components', to='environments.environment')),
             ],
             options={

@@ -113,7 +113,7 @@ class Component(models.Model):
         max_length=200,
         blank=True,
         validators=[validate_reference],
-        help_text="Reference to the component's variables as a dotenv file (file:NAME). Only names and keyed fingerprints are kept.",
+        help_text="The component's variables as a dotenv file, file:NAME. Only names and keyed fingerprints are kept.",
     )
 
     class Meta:

@@ -36,7 +36,7 @@ def unclear_name(context: CheckContext) -> Iterator[CheckResult]:
         if problem is not None:
             yield CheckResult(
                 object=f"{thing}: {key}", severity=SEVERITY[problem.kind],
-                title=f"The {key} of {thing} is unclear: {problem.why}"[:250],
+                title=f"The {key} of {thing} does not say that it is {environment.name}: {names[environment.name]}"[:250],
                 evidence={"names": names, "problem": problem.kind, "why": problem.why},
             )  # fmt: skip
 

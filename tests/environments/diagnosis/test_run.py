@@ -246,8 +246,8 @@ def test_the_nightly_runs_are_seeded_and_a_slot_is_filled_once(two):
     from controlplane.core import schedules
 
     schedules.seed()
-    first = schedules.enqueue_due("Nightly diagnosis")
-    second = schedules.enqueue_due("Nightly diagnosis")
+    first = schedules.enqueue_due("nightly-diagnosis")
+    second = schedules.enqueue_due("nightly-diagnosis")
     assert (sorted(job.subject for job in first), second) == (["shop/production", "shop/staging"], [])
     assert first[0].scheduled_for.hour == 2
 
