@@ -44,12 +44,19 @@ def main(arguments: list[str]) -> int:
     sys.path.insert(0, str(ROOT))
     if arguments[:1] == ["test"]:
         os.chdir(ROOT)
-        os.execv(PYTHON, [str(PYTHON), "-m", "pytest", *arguments[1:]])
+        os.execv(PYTHON, [str(PYTHON), "-m", "pytest", *spread_over_cores(arguments[1:]), *arguments[1:]])
     from controlplane.demo import run
 
     if arguments[:1] == ["exec"]:
         return run.execute(arguments[1:])
     return run.main(arguments)
+
+
+def spread_over_cores(arguments: list[str]) -> list[str]:
+    """Test files go to as many processes as there are cores, each with servers of its own, unless somebody says otherwise."""
+    if any(argument.startswith(("-n", "--numprocesses", "-p", "--pdb")) for argument in arguments):
+        return []
+    return ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
 
 
 def install() -> None:
