@@ -19,10 +19,16 @@ from environments.models import Finding, ManagedDatabase, Promotion
 from migrations_registry.admin.base import LIMIT, REFUSALS, person
 from migrations_registry.models import AppliedMigration, Category, Migration, MigrationRun
 from migrations_registry.services.policy import RUN
-from migrations_registry.services.registry import register_migration
+from migrations_registry.services.registry import meant_for, register_migration
 from migrations_registry.services.runs import start_run
 
 Mode = MigrationRun.Mode
+
+
+def _state(migration: Migration, database: ManagedDatabase, applied: bool) -> SafeString:
+    if applied:
+        return present.badge("Applied", "ok")
+    return present.badge("Pending", "wait") if meant_for(migration, database) else present.badge("Not meant for it")
 
 
 def database_card(request: HttpRequest, database: ManagedDatabase) -> Card | None:
@@ -30,13 +36,11 @@ def database_card(request: HttpRequest, database: ManagedDatabase) -> Card | Non
     if not request.user.has_perm("migrations_registry.view_migration"):
         return None
     applied = dict(AppliedMigration.objects.filter(database=database).values_list("version", "applied_at"))
-    known = Migration.objects.filter(application=database.environment.application_id).defer("sql", "revert_sql", "verify_sql")
+    known = Migration.objects.filter(application=database.environment.application_id).defer("revert_sql", "verify_sql")
     rows = [
-        [present.link(m), m.category, present.badge("Applied", "ok") if m.version in applied else present.badge("Pending",
-        "wait"),
-         present.ago(applied.get(m.version))]
+        [present.link(m), m.category, _state(m, database, m.version in applied), present.ago(applied.get(m.version))]
         for m in known.order_by("-version")[:LIMIT]
-    ]  # fmt: skip
+    ]
     runs = format_html('<a href="{}">Overview</a>', reverse("admin:migrations_overview"))
     return Card(
         title="Migrations",
@@ -94,12 +98,14 @@ class FindingMigrationForm(DecisionForm):
 
 
 def from_finding(request: HttpRequest, finding: Finding, data: dict[str, Any]) -> Done:
+    # What only this environment has, compared with the source of truth, is mended here alone; a defect of the schema everywhere.
+    header = f"-- environment: {finding.environment.name}\n\n" if finding.area == "cross" else ""
     migration = register_migration(
         application=finding.environment.application,
         version=data["version"],
         name=data["name"],
-        sql=finding.fix_sql,
-        revert_sql=finding.undo_sql,
+        sql=header + finding.fix_sql,
+        revert_sql=header + finding.undo_sql if finding.undo_sql else "",
         category=Category.FIXES,
         actor=person(request),
         origin=f"finding {finding.pk}",

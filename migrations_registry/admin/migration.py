@@ -20,7 +20,7 @@ from environments.models import Application, ManagedDatabase
 from migrations_registry.admin.base import MigrationPage, person
 from migrations_registry.lint.engine import lint
 from migrations_registry.models import AppliedMigration, Category, Migration
-from migrations_registry.services.registry import register_migration
+from migrations_registry.services.registry import meant_for, register_migration
 
 
 class MigrationForm(forms.Form):
@@ -80,9 +80,9 @@ class MigrationAdmin(MakingMixin, MigrationPage):
             a.database_id: a
             for a in AppliedMigration.objects.filter(version=obj.version, database__environment__application=obj.application_id)
         }
-        databases = ManagedDatabase.objects.filter(environment__application=obj.application_id)
+        databases = ManagedDatabase.objects.filter(environment__application=obj.application_id).select_related("environment")
         rows = [
-            [present.link(d), *_applied_cells(applied.get(d.pk), obj)]
+            [present.link(d), *_applied_cells(applied.get(d.pk), obj, d)]
             for d in databases.select_related("environment__application").order_by("environment__order", "name")
         ]
         facts = [
@@ -107,9 +107,10 @@ class MigrationAdmin(MakingMixin, MigrationPage):
         return present.badge("Reversible", "ok") if obj.revert_sql else present.badge("No way back", "warn")
 
 
-def _applied_cells(applied: AppliedMigration | None, migration: Migration) -> list[SafeString]:
+def _applied_cells(applied: AppliedMigration | None, migration: Migration, database: ManagedDatabase) -> list[SafeString]:
     if applied is None:
-        return [present.badge("Pending", "wait"), present.NOTHING]
+        state = present.badge("Pending", "wait") if meant_for(migration, database) else present.badge("Not meant for it")
+        return [state, present.NOTHING]
     if applied.checksum != migration.checksum:
         return [present.badge("Applied, but another SQL", "bad"), present.ago(applied.applied_at)]
     return [present.badge("Applied", "ok"), present.ago(applied.applied_at)]

@@ -15,13 +15,12 @@ from controlplane.core.adminsite.navigation import Nav, Page
 from environments.models import Application, ManagedDatabase
 from migrations_registry.admin.base import LIMIT, who
 from migrations_registry.models import AppliedMigration, Migration, MigrationRun
+from migrations_registry.services.registry import meant_for
 
 
 def overview(request: HttpRequest) -> HttpResponse:
     """/admin/migrations/: migrations x databases of every application, and the newest runs. A fixed number of queries."""
-    migrations = list(
-        Migration.objects.select_related("application").defer("sql", "revert_sql", "verify_sql").order_by("-version")
-    )
+    migrations = list(Migration.objects.select_related("application").defer("revert_sql", "verify_sql").order_by("-version"))
     databases = list(ManagedDatabase.objects.select_related("environment__application").order_by("environment__order", "name"))
     applied = {
         (database, version): (checksum, at)
@@ -66,8 +65,10 @@ def _matrix(
         cells: list[object] = [present.link(migration), present.badge(migration.category)]
         for database in own:
             found = applied.get((database.pk, migration.version))
-            pending += found is None
-            if found is None:
+            if found is None and not meant_for(migration, database):
+                cells.append(present.badge("Not meant for it"))
+            elif found is None:
+                pending += 1
                 cells.append(present.badge("Pending", "wait"))
             elif found[0] != migration.checksum:
                 cells.append(present.badge("Another SQL", "bad"))

@@ -14,7 +14,7 @@ from migrations_registry.runner.segments import Segment, segments
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
 CATEGORY = re.compile(r"[A-Z][A-Z0-9_-]{0,19}\Z")
 _HEADER_LINE = re.compile(r"--[ \t]*([a-z]+)[ \t]*:[ \t]*(.*?)[ \t]*\r?\Z")
-HEADER_KEYS = ("version", "name", "category", "requires", "conflicts", "database", "revert")
+HEADER_KEYS = ("version", "name", "category", "requires", "conflicts", "database", "environment", "revert")
 _NEAR_MISSES = {"require": "requires", "depends": "requires", "conflict": "conflicts", "categories": "category"}
 
 

@@ -121,14 +121,24 @@ def header_of(migration: Migration) -> dict[str, str]:
         return {}
 
 
+def meant_for(migration: Migration, database: ManagedDatabase) -> bool:
+    """Whether the header's "-- database: main" and "-- environment: staging" let it run there; without them it runs everywhere.
+
+    A repair that makes staging like production is meant for staging alone: production has it already.
+    """
+    header = header_of(migration)
+    databases, environments = words(header.get("database", "")), words(header.get("environment", ""))
+    return (not databases or database.name in databases) and (not environments or database.environment.name in environments)
+
+
 def scripts_of(application: Application) -> list[Script]:
     return [script_of(migration) for migration in Migration.objects.filter(application=application)]
 
 
 def scripts_for(database: ManagedDatabase) -> list[Script]:
-    """The migrations that are meant for a database: those whose header names it ("-- database: main"), or no database."""
+    """The migrations that are meant for a database, see :func:`meant_for`."""
     rows = Migration.objects.filter(application=database.environment.application)
-    here = [row for row in rows if database.name in (words(header_of(row).get("database", "")) or (database.name,))]
+    here = [row for row in rows if meant_for(row, database)]
     elsewhere = {row.version for row in rows} - {row.version for row in here}
     return [replace(script_of(row), requires=tuple(set(row.requires) - elsewhere)) for row in here]
 

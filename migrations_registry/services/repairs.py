@@ -65,8 +65,8 @@ def register_repair(
             f"{base} needs no repair to be like {target}. Nothing was registered."
             + (f" Held back, because it would lose something: {held}." if held else "")
         )
-    # On databases that have it already it must do nothing: the runner is told which database it is for.
-    header = f"-- database: {base.name}\n\n" if application_has_others(base) else ""
+    # The target has it already, and others were not looked at: the runner is told where it is meant to run.
+    header = f"-- environment: {base.environment.name}\n-- database: {base.name}\n\n"
     return register_migration(
         application=application,
         version=version or f"{timezone.now():%Y%m%d%H%M%S}",
@@ -76,13 +76,4 @@ def register_repair(
         actor=actor,
         category="FIXES",
         origin=f"repair {base} -> {target}",
-    )
-
-
-def application_has_others(database: ManagedDatabase) -> bool:
-    """Whether the application has databases of another name, for which the migration is not meant."""
-    return (
-        ManagedDatabase.objects.filter(environment__application=database.environment.application)
-        .exclude(name=database.name)
-        .exists()
     )

@@ -82,7 +82,7 @@ def test_a_bad_event_is_refused_alone_with_its_reason(staging: Environment, bad:
         {"severity": "odd", "category": 7, "status": "x"}, {"occurred_at": "2099-01-01"},
         {"occurred_at": timezone.now().timestamp()}, {"event_id": None}, {"event_id": uuid.uuid4().hex},
     ],
-    ids=lambda odd: "-".join(odd),
+    ids="-".join,
 )  # fmt: skip
 def test_odd_events_are_understood_as_far_as_possible(staging: Environment, odd: dict[str, Any]) -> None:
     assert send(staging, event(**odd)).kept == 1

@@ -104,3 +104,10 @@ def test_a_migration_may_be_for_one_database_only(world: World) -> None:
     world.register("2", "-- database: analytics, main\nCREATE TABLE b ()", requires=("1",))
     runs.run_migrations(database=world.staging, mode="apply", actor=world.cast["bob"])
     assert world.tables(world.staging) == ["b"]
+
+
+def test_a_migration_may_be_for_one_environment_only(world: World) -> None:
+    world.register("1", "-- environment: production\nCREATE TABLE a ()")
+    world.register("2", "-- environment: staging\nCREATE TABLE b ()", requires=("1",))
+    runs.run_migrations(database=world.staging, mode="apply", actor=world.cast["bob"])
+    assert world.tables(world.staging) == ["b"]
