@@ -15,6 +15,7 @@ from controlplane.demo.world import ENVIRONMENTS, ROOT, World, process_environme
 from controlplane.embedded import die_with_parent, stop_process
 
 START_SECONDS = 60
+MOST_RESTARTS = 5
 
 
 class ProcessDied(RuntimeError):
@@ -25,6 +26,8 @@ class ProcessDied(RuntimeError):
 class Processes:
     world: World
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _commands: dict[str, list[str]] = field(default_factory=dict)
+    _restarts: dict[str, int] = field(default_factory=dict)
 
     def start_control_plane(self) -> None:
         """Web server, one worker, beat; returns when the web server answers."""
@@ -68,6 +71,16 @@ class Processes:
                 tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-8:])
                 raise ProcessDied(f"The process '{name}' ended with code {process.returncode}. Its log ends:\n  {tail}")
 
+    def heal(self) -> None:
+        """Starts again what has ended by itself or was killed, as a service manager would; raises when that does not help."""
+        for name, process in list(self.running.items()):
+            if process.poll() is not None:
+                if self._restarts.get(name, 0) >= MOST_RESTARTS:
+                    self.check()
+                self._restarts[name] = self._restarts.get(name, 0) + 1
+                print(f"   The process '{name}' ended with code {process.returncode}; it is started again.", flush=True)
+                self._start(name, self._commands[name])
+
     def wait_for(self, url: str, name: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -84,6 +97,7 @@ class Processes:
         return self.world.directory / "logs" / f"{name}.log"
 
     def _start(self, name: str, arguments: list[str]) -> None:
+        self._commands[name] = arguments
         with self.log(name).open("ab") as output:
             self.running[name] = subprocess.Popen(
                 [sys.executable, *arguments],

@@ -60,7 +60,7 @@ def open_for_the_operator(world: World) -> int:
             "A good beginning: the findings of staging, then 'make this a migration' on the missing column. README.md has a tour."
         )
         while True:
-            processes.check()
+            processes.heal()
             time.sleep(0.5)
     finally:
         processes.stop()
