@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 PREFIX = "evt_"
+NAME_LIMIT = 80
 
 
 class TokenError(Exception):
@@ -24,7 +25,19 @@ class TokenError(Exception):
 
 
 def make_token(*, user: User, name: str, actor: audit.Actor, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-    """(row, token). The token is not kept: this is the only time that anybody sees it."""
+    """(row, token). The token is not kept: this is the only time that anybody sees it.
+
+    A person's token is made by that person alone: whoever holds it acts as them, and could approve their own request with it.
+    Accounts that nobody logs in with (CI) have no owner, so others make theirs; so does the command line, whose actor is None.
+    Raises :class:`TokenError`.
+    """
+    if actor is not None and actor.pk != user.pk and user.has_usable_password():
+        raise TokenError(
+            f"A token of {user.get_username()} acts as {user.get_username()}, so nobody else makes it. Nothing was made. "
+            "For CI, take an account without a password."
+        )
+    if not name.strip() or len(name.strip()) > NAME_LIMIT:
+        raise TokenError(f"Say what the token is for, in 1 to {NAME_LIMIT} characters. Nothing was made.")
     if expires_at is not None and expires_at <= timezone.now():
         raise TokenError("The token would have expired already. Nothing was made; choose a later time.")
     token = PREFIX + secrets.token_urlsafe(32)

@@ -53,7 +53,7 @@ def test_an_operator_cancels_a_job_and_a_viewer_does_not(cast: dict[str, Any], w
 
 def test_a_token_is_shown_once_and_kept_as_a_hash(cast: dict[str, Any]) -> None:
     client = client_of(cast["bob"], superuser=True)
-    answer = client.post("/admin/core/apitoken/add/", {"user": cast["alice"].pk, "name": "CI"})
+    answer = client.post("/admin/core/apitoken/add/", {"user": cast["bob"].pk, "name": "CI"})
     assert "no-store" in answer.headers["Cache-Control"]
     found = re.search(r'id="secret">(evt_[\w-]+)<', answer.content.decode())
     assert found is not None
@@ -65,7 +65,7 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(cast: dict[str, Any]) -> None:
     assert found[1] not in str(client.cookies)
     used = tokens.find_token(found[1])
     assert used is not None
-    assert used.user == cast["alice"]
+    assert used.user == cast["bob"]
     client.post(f"/admin/core/apitoken/{row.pk}/decide/revoke/")
     assert tokens.find_token(found[1]) is None
 
@@ -75,8 +75,18 @@ def test_operators_who_are_not_administrators_make_no_tokens(cast: dict[str, Any
     assert client_of(cast["carol"]).get("/admin/core/apitoken/").status_code == 403
 
 
+def test_not_even_a_superuser_makes_a_token_that_acts_as_somebody_else(cast: dict[str, Any]) -> None:
+    """With Bob's token, Alice would approve her own request."""
+    client = client_of(cast["alice"], superuser=True)
+    answer = client.post("/admin/core/apitoken/add/", {"user": cast["bob"].pk, "name": "CI"})
+    assert "nobody else makes it" in answer.content.decode()
+    assert not ApiToken.objects.exists()
+    machine = type(cast["bob"]).objects.create_user("ci")
+    assert "evt_" in client.post("/admin/core/apitoken/add/", {"user": machine.pk, "name": "CI"}).content.decode()
+
+
 def test_a_token_that_would_have_expired_is_not_made(cast: dict[str, Any]) -> None:
-    form = {"user": cast["alice"].pk, "name": "CI", "expires_at": "2020-01-01 00:00"}
+    form = {"user": cast["bob"].pk, "name": "CI", "expires_at": "2020-01-01 00:00"}
     answer = client_of(cast["bob"], superuser=True).post("/admin/core/apitoken/add/", form)
     assert "would have expired already" in answer.content.decode()
     assert not ApiToken.objects.exists()

@@ -82,6 +82,15 @@ def test_mistakes_are_named_and_end_with_an_error(shop: Shop) -> None:
     assert run("history", "shop").strip() == "Nothing was deployed yet."
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"), [(["--days", "999999999"], "end of the calendar"), (["--name", "x" * 81], "1 to 80")]
+)
+def test_a_token_that_can_not_be_is_refused_in_words(shop: Shop, wrong: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        run("api_token", "make", "--user", "alice", "--name", "ci", *wrong)
+    assert not ApiToken.objects.exists()
+
+
 def test_api_tokens_are_made_shown_once_and_revoked(shop: Shop) -> None:
     made = run_json("api_token", "make", "--user", "alice", "--name", "ci", "--days", "30")
     row = ApiToken.objects.get(pk=made["id"])
@@ -93,5 +102,5 @@ def test_api_tokens_are_made_shown_once_and_revoked(shop: Shop) -> None:
     assert run_json("api_token", "revoke", "--user", "alice", "--id", row.pk)["revoked"]
     with pytest.raises(CommandError, match="revoked before"):
         run("api_token", "revoke", "--user", "alice", "--id", row.pk)
-    with pytest.raises(CommandError, match="--name"):
+    with pytest.raises(CommandError, match="what the token is for"):
         run("api_token", "make", "--user", "alice")

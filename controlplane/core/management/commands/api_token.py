@@ -38,9 +38,10 @@ class Command(EvenkeelCommand):
 
 
 def _make(user: User, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if not options["name"].strip():
-        raise CommandError("Say what the token is for with --name. Nothing was made.")
-    expires_at = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
+    try:
+        expires_at = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
+    except OverflowError:
+        raise CommandError(f"{options['days']} days is past the end of the calendar. Nothing was made.") from None
     row, token = tokens.make_token(user=user, name=options["name"], actor=None, expires_at=expires_at)
     return f"{token}\nIt acts for {user.get_username()} and is not shown again.", {"id": row.pk, "token": token}
 
