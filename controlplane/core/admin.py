@@ -6,14 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from controlplane.core import jobs, tokens
-from controlplane.core.adminsite import present
+from controlplane.core.adminsite import accounts, present
 from controlplane.core.adminsite.cards import Card, action_words, timeline_card
 from controlplane.core.adminsite.decisions import Decision, Done
 from controlplane.core.adminsite.making import MakingMixin
@@ -220,8 +220,15 @@ class NotificationChannelAdmin(EditAdmin):
         return [Card(title="Newest deliveries", body=present.table(columns, rows, label="Deliveries", empty="None yet."))]
 
 
+admin.site.unregister((User, Group))  # Django's own pages, which leave no trace in the audit trail
+admin.site.register(User, accounts.AccountAdmin)
+admin.site.register(Group, accounts.AccountGroupAdmin)
+
+ACCOUNT_HELP = "The token may what it may. Yourself, or an account without a password, as for CI."
+
+
 class TokenForm(forms.Form):
-    user = forms.ModelChoiceField(User.objects.filter(is_active=True), label="Account", help_text="The token may what it may.")
+    user = forms.ModelChoiceField(User.objects.filter(is_active=True), label="Account", help_text=ACCOUNT_HELP)
     name = forms.CharField(max_length=80, help_text="What it is for, as “CI of shop”.")
     expires_at = forms.DateTimeField(label="Expires at (UTC)", required=False, help_text="Empty: never.")
 
