@@ -6,6 +6,7 @@ Everything goes through the services that the admin, the API and the commands us
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 import urllib.request
@@ -117,15 +118,24 @@ def create_databases(world: World, told: Transcript) -> None:
     ibam.create_roles(world.postgres.url())
     for name in ENVIRONMENTS:
         made = ibam.fill(world.target_url(name, role="ibam_owner"), name)
-        variables = world.directory / "secrets" / f"ibam-{name}.env"
-        if not variables.exists():
-            variables.touch(mode=0o600)
-            variables.write_text(ibam.variables(name, world.target_url(name, role="ibam_app")))
+        write_variables(world, name)
+        if not made:
+            told.line(f"ibam_{name} is as you left it.")
+            continue
         column = "with" if name == "production" else "without"
         told.line(
             f"ibam_{name}: {ibam.SESSIONS[name]} sessions, {column} the column accountability_triggers; "
-            f"{ibam.LEARNERS[name]} learners with made-up personal data{'' if made else ' (kept from last time)'}."
+            f"{ibam.LEARNERS[name]} learners with made-up personal data."
         )
+
+
+def write_variables(world: World, name: str) -> None:
+    """The environment's dotenv file; one that is there keeps what somebody changed, but the server's address is another now."""
+    path = world.directory / "secrets" / f"ibam-{name}.env"
+    url = world.target_url(name, role="ibam_app")
+    text = path.read_text() if path.exists() else ibam.variables(name, url)
+    path.touch(mode=0o600)
+    path.write_text(re.sub(r"(?m)^DATABASE_URL=.*$", lambda _: f"DATABASE_URL={url}", text))
 
 
 def create_accounts(world: World) -> dict[str, tuple[str, str]]:
