@@ -22,6 +22,7 @@ from migrations_registry.runner.report import Report, Result
 from migrations_registry.runner.rollback import roll_back
 from migrations_registry.runner.session import Budgets, default_runner_name
 from migrations_registry.runner.source import read_directory
+from migrations_registry.services import policy
 from migrations_registry.services.runs import SESSION_TIMEOUTS
 
 Mode = MigrationRun.Mode
@@ -46,6 +47,7 @@ class DirectRun:
 
     def do(self) -> tuple[Report, dict[str, Linted]]:
         """Raises RunnerError, ServiceError and TargetError."""
+        policy.refuse_a_side_door(self.reference, mode=self.mode)
         scripts = read_directory(self.directory)
         runner = Runner(self.connect, Budgets(wait_for_lock=self.wait_for_lock), self.name, log=self.log)
         report = Report(runner.run)

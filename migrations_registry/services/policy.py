@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
+from django.db import OperationalError
 from django.utils import timezone
+from psycopg.conninfo import conninfo_to_dict
 
 from controlplane.core import audit
+from environments import targets
 from environments.delivery.states import PromotionState
 from environments.models import ManagedDatabase, Promotion
 from environments.services import backups
@@ -55,6 +58,40 @@ def authorise(
             f"{environment} is protected: it gets its migrations by promotion. Nothing was executed. "
             "In an emergency, --force with --reason runs them now; the audit trail keeps both."
         )
+
+
+def refuse_a_side_door(reference: str, *, mode: str) -> None:
+    """For runs that name a database by reference: one of a protected environment is changed through its environment only.
+
+    There it needs a promotion or a person, and a backup. The address counts as well as the name. Raises NotAllowed, and
+    ServiceError when nobody can tell.
+    """
+    if mode not in CHANGING:
+        return
+    where = _place(reference)
+    try:
+        protected = list(ManagedDatabase.objects.filter(environment__protected=True).select_related("environment__application"))
+    except OperationalError:
+        raise ServiceError(
+            f"Evenkeel's own database can't be reached, so nobody knows whether {reference} is protected. Nothing was executed."
+        ) from None
+    for database in protected:
+        own = {database.dsn_ref, database.read_dsn_ref} - {""}
+        if reference in own or (where and where in {_place(other) for other in own}):
+            raise NotAllowed(
+                f"{reference} leads to {database}, which is protected: migrations get there by promotion. Nothing was executed. "
+                f"In an emergency: --environment {database.environment} --as USERNAME --force --reason …"
+            )
+
+
+def _place(reference: str) -> tuple[str, ...]:
+    """Which database a reference leads to, as far as its address says; empty when it leads nowhere."""
+    try:
+        parts = conninfo_to_dict(targets.address(reference))
+    except targets.TargetError:
+        return ()
+    defaults = {"host": "", "port": "5432", "dbname": str(parts.get("user", ""))}
+    return tuple(str(parts.get(name, default)) for name, default in defaults.items())
 
 
 def _inside(promotion: Promotion, *, database: ManagedDatabase, mode: str, versions: Collection[str] | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ from migrations_registry.lint.model import Finding
 from migrations_registry.lint.output import as_text
 from migrations_registry.models import MigrationRun
 from migrations_registry.runner.errors import LockHeld, RunnerError
-from migrations_registry.services import registry, runs
+from migrations_registry.services import policy, registry, runs
 from migrations_registry.services.direct import DirectRun
 
 Mode = MigrationRun.Mode
 EXIT_FINDINGS = 2
 EXIT_LOCKED = 3
+MAX_WAIT = 86_400
 
 
 class Command(EvenkeelCommand):
@@ -52,7 +53,7 @@ class Command(EvenkeelCommand):
         parser.add_argument(
             "--as", dest="username", default="", help="Who answers for it; required where the target is protected."
         )
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="How long to wait for another runner.")
+        parser.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="How long to wait for another runner.")
         parser.add_argument("--json", action="store_true", help="One object on stdout, nothing else.")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -103,6 +104,15 @@ class Command(EvenkeelCommand):
     def _environment(self) -> None:
         actor = self._actor()
         databases = self._databases()
+        for database in databases:  # before anything is registered or asked
+            policy.authorise(
+                database=database,
+                mode=self._mode(),
+                actor=actor,
+                promotion=None,
+                force_reason=self.options["reason"],
+                versions=self.options["versions"],
+            )
         if self.options["directory"] is not None:
             application = databases[0].environment.application
             registry.register_directory(application=application, directory=self.options["directory"], actor=actor)
@@ -179,6 +189,13 @@ class Command(EvenkeelCommand):
                 self.stdout.write("Nothing to do.")
         if said["error"]:
             self.stderr.write(said["error"])
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= MAX_WAIT:  # neither is "nan" a time, nor "inf" one that PostgreSQL takes
+        raise ArgumentTypeError(f"must be 0 to {MAX_WAIT}")
+    return seconds
 
 
 def _line(result: dict[str, Any]) -> str:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from migrations_registry.models import Migration
 from migrations_registry.runner.session import exclusive
 from tests.migrations_registry.runner.helpers import connector, rows, tables
 from tests.migrations_registry.services.world import World
 
 Refer = Callable[[str], str]
+pytestmark = pytest.mark.django_db
 
 
 def run(*args: str) -> tuple[int, str, str]:
@@ -111,6 +113,31 @@ def test_bad_arguments(tmp_path: Path, target_reference: Refer, db: None) -> Non
         code, out, err = run(*args)
         assert (code, words in err) == (1, True), (args, err)
         assert "hunter2" not in out + err
+
+
+@pytest.mark.parametrize("wait", ["nan", "inf", "-1", "soon"])
+def test_a_time_to_wait_that_is_none(wait: str, tmp_path: Path, db: None) -> None:
+    with pytest.raises(CommandError, match="--wait"):
+        run("--target", "env:TARGET_X", "--directory", str(tmp_path), "--wait", wait)
+
+
+@pytest.mark.parametrize("disguised", [False, True])
+def test_no_side_door_to_a_protected_database(world: World, directory: Path, target_reference: Refer, *, disguised: bool) -> None:
+    """Named by reference, production has neither promotion nor person nor backup: it may be looked at only."""
+    reference = target_reference(world.urls[world.production.pk]) if disguised else world.production.dsn_ref
+    where = ("--target", reference, "--directory", str(directory))
+    for args in ([], ["--force", "--reason", "x"], ["--rollback", "1"]):
+        code, _, err = run(*where, *args)
+        assert (code, "which is protected" in err, "Nothing was executed" in err) == (1, True, True)
+    assert world.tables(world.production) == []
+    assert run(*where, "--validate-only")[0] == 0
+    assert run("--target", world.staging.dsn_ref, "--directory", str(directory))[0] == 0
+
+
+def test_who_may_not_run_registers_nothing(world: World, directory: Path) -> None:
+    for args in ([], ["--as", "alice"]):
+        assert run("--environment", "shop/production", "--directory", str(directory), *args)[0] == 1
+    assert not Migration.objects.exists()
 
 
 def test_an_environment(world: World, directory: Path) -> None:
