@@ -33,16 +33,19 @@ class Command(EvenkeelCommand):
         )
         parser.add_argument("--as", dest="username", default="", help="Who answers for it.")
         parser.add_argument(
-            "--json", action="store_true", help='{"tables", "rows": [{table, key, version, evidence}], "problems"}'
+            "--json",
+            action="store_true",
+            help='{"tables", "rows": [{table, key, version, evidence}], "problems"}, or {"removed", "tables"} of --undo',
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             database, actor = _database(options), _actor(options["username"])
-            tools = dict(item.split("=", 1) for item in options["tool"])
+            tools = _tools(options["tool"])
             if options["undo"]:
                 count, tables = adoption.undo_adoption(database=database, actor=actor)
-                self.stdout.write(f"{count} adopted rows were removed; {', '.join(tables) or 'no table'} can be written again.")
+                said = f"{count} adopted rows were removed; {', '.join(tables) or 'no table'} can be written again."
+                self.stdout.write(json.dumps({"removed": count, "tables": tables}) if options["json"] else said)
                 return
             current = adoption.plan_adoption(database=database, tools=tools)
             if not current.problems and not options["dry_run"]:
@@ -94,6 +97,12 @@ def _database(options: dict[str, Any]) -> ManagedDatabase:
     if database is None:
         raise ServiceError(f"{environment} has no database {options['database']!r}.")
     return database
+
+
+def _tools(words: list[str]) -> dict[str, str]:
+    if not all("=" in word for word in words):
+        raise ServiceError("--tool takes SCHEMA.TABLE=TOOL. Nothing was changed.")
+    return dict(word.split("=", 1) for word in words)
 
 
 def _actor(username: str) -> User | None:

@@ -46,6 +46,7 @@ def test_plan_then_adopt_then_undo(sales: World) -> None:
     assert AuditEvent.objects.filter(action="migrations.adopted").count() == 1
     assert "in the ledger already" in adopt(*staging)[1]
     assert "1 adopted rows were removed; public.migrations can be written again" in adopt(*staging, "--undo")[1]
+    assert json.loads(adopt(*staging, "--undo", "--json")[1]) == {"removed": 0, "tables": []}
     assert not AppliedMigration.objects.exists()
 
 
@@ -56,6 +57,7 @@ def test_who_may_not(sales: World) -> None:
         (["--environment", "shop/staging", "--as", "mallory"], "mallory may not adopt"),
         (["--environment", "shop/none"], "There is no environment"),
         (["--environment", "shop/staging", "--database", "none"], "has no database"),
+        (["--environment", "shop/staging", "--tool", "dbmate"], "SCHEMA.TABLE=TOOL"),
     ):
         with pytest.raises(CommandError, match=words):
             adopt(*args)
