@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.csrf import csrf_exempt
 
-from controlplane.core import tokens
+from controlplane.core import audit, tokens
 from controlplane.core.models import ApiToken
 from environments.models import Application, Environment, Promotion, Release
 from environments.services import promotions, releases
@@ -187,8 +187,8 @@ class _Body:
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self.fields.get(name, default)
-        if not isinstance(value, str) or "\x00" in value:
-            raise Problem(400, f'"{name}" must be a text. Nothing was kept.')
+        if not isinstance(value, str) or audit.storable(value) != value:
+            raise Problem(400, f'"{name}" must be a text that can be kept. Nothing was kept.')
         return value
 
     def texts(self, name: str) -> list[str]:

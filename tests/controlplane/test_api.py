@@ -172,6 +172,8 @@ def test_who_may_not_is_refused(waiting: Promotion, call: Call, who: str) -> Non
         ({"application": "shop"}, 400, '"version" must be a text'),
         ({"application": "shop", "version": 1}, 400, '"version" must be a text'),
         ({"application": "shop", "version": "1\x00"}, 400, '"version" must be a text'),
+        (b'{"application": "\\ud800", "version": "1"}', 400, '"application" must be a text'),
+        (b'{"application": "shop", "version": "1", "notes": "\\udfff"}', 400, '"notes" must be a text'),
         ({"application": "none", "version": "1"}, 404, "no application"),
         ({**RELEASE, "artifacts": ["web"]}, 400, '"artifacts" must be an object'),
         ({**RELEASE, "artifacts": {"web": 1}}, 400, '"artifacts" must be an object'),
