@@ -14,11 +14,16 @@ from controlplane.core.adminsite import present
 from controlplane.core.adminsite.cards import Card, timeline_card
 from controlplane.core.adminsite.navigation import Nav
 from environments.admin.base import EnvironmentFilter, RowPage, run_note
-from environments.admin.finding import severity_badge
+from environments.admin.finding import severity_badge_of
 from environments.models import DiagnosisRun, Finding, Severity
 
 RANK = {severity: rank for rank, severity in enumerate(Severity.values)}
 LIMIT = 500
+#: What the report counts, in the order in which people ask for it.
+NUMBERS = (
+    "fail", "ok", "not_evaluated", "not_applicable", "critical", "high", "medium", "low", "info", "open", "acknowledged",
+    "new", "reopened", "worse", "better", "unchanged", "resolved",
+)  # fmt: skip
 
 
 @admin.register(DiagnosisRun)
@@ -45,18 +50,21 @@ class DiagnosisRunAdmin(RowPage):
         return obj.state == DiagnosisRun.State.RUNNING
 
     def cards(self, request: HttpRequest, obj: DiagnosisRun) -> list[Card]:
-        findings = list(obj.findings.exclude(state=Finding.State.RESOLVED).order_by("area")[: LIMIT + 1])
         made = []
         if obj.error:
             made.append(Card(title="It failed", tone="bad", body=present.failure(obj.error)))
-        made += [self._not_seen(obj), self._counts(obj, findings)]
-        for area, group in groupby(findings[:LIMIT], key=lambda f: f.area):
-            made.append(self._area(obj, area, list(group)))
-        if not findings and obj.state == DiagnosisRun.State.COMPLETE:
+        made += [self._not_seen(obj), self._counts(obj)]
+        found = sorted(
+            obj.found[:LIMIT], key=lambda line: (line["area"], line["change"] != "new", RANK[line["severity"]], line["title"])
+        )
+        states = Finding.objects.in_bulk([line["finding"] for line in found])
+        for area, group in groupby(found, key=lambda line: line["area"]):
+            made.append(self._area(area, list(group), states))
+        if not found and obj.state == DiagnosisRun.State.COMPLETE:
             made.append(
                 Card(
                     title="Findings",
-                    body=present.empty("Nothing was found.", "Everything that was looked at is as it should be."),
+                    body=present.empty("Nothing was found.", "Everything that was looked at was as it should be."),
                 )
             )
         made.append(Card(title="Job", body=present.link(obj.job) if obj.job else "It ran outside a job.", half=True))
@@ -75,27 +83,24 @@ class DiagnosisRunAdmin(RowPage):
             body=body,
         )
 
-    def _counts(self, obj: DiagnosisRun, findings: list[Finding]) -> Card:
-        by_severity = [(s, sum(f.severity == s for f in findings)) for s in Severity.values]
-        pairs: list[tuple[str, object]] = [(Severity(s).label.split(":")[0], n) for s, n in by_severity if n]
-        words = {k.replace("_", " ").capitalize(): v for k, v in obj.counts.items() if isinstance(v, int)}
-        return Card(title="In numbers", body=present.facts([*pairs, *words.items()]) if pairs or words else "No numbers yet.")
+    def _counts(self, obj: DiagnosisRun) -> Card:
+        pairs = [(key.replace("_", " ").capitalize(), obj.counts[key]) for key in NUMBERS if obj.counts.get(key)]
+        return Card(title="In numbers", body=present.facts(pairs) if pairs else "No numbers yet.")
 
-    def _area(self, obj: DiagnosisRun, area: str, findings: list[Finding]) -> Card:
-        findings.sort(key=lambda f: (f.first_seen_at < obj.started_at, RANK[f.severity], f.title))
-        new = sum(f.first_seen_at >= obj.started_at for f in findings)
+    def _area(self, area: str, lines: list[dict[str, Any]], states: dict[int, Finding]) -> Card:
+        new = sum(line["change"] == "new" for line in lines)
         rows = [
             [
-                severity_badge(f),
-                present.badge("New", "busy") if f.first_seen_at >= obj.started_at else present.ago(f.first_seen_at),
-                present.link(f, f.title),
-                present.code(f.object),
-                present.state_badge(f),
+                severity_badge_of(line["severity"]),
+                present.badge(line["change"].capitalize(), "busy" if line["change"] == "new" else "quiet"),
+                present.link(states[line["finding"]], line["title"]) if line["finding"] in states else line["title"],
+                present.code(line["object"]),
+                present.state_badge(states[line["finding"]]) if line["finding"] in states else present.NOTHING,
             ]
-            for f in findings
+            for line in lines
         ]
-        note = f"{len(findings)}, of which {new} new" if new else str(len(findings))
-        columns = ["Severity", "Since", "Finding", "Object", "State"]
+        note = f"{len(lines)}, of which {new} new" if new else str(len(lines))
+        columns = ["Severity", "Since the run before", "Finding", "Object", "Now"]
         return Card(title=area.replace("-", " ").capitalize(), note=note, body=present.table(columns, rows, label=area))
 
     @admin.display(description="report", ordering="id")

@@ -18,7 +18,7 @@ from controlplane.core.adminsite.decisions import Decision, DecisionForm, Done
 from controlplane.core.adminsite.navigation import Nav
 from controlplane.core.adminsite.sql import sql_block
 from environments.admin.base import EnvironmentFilter, RowPage, person
-from environments.models import Finding
+from environments.models import Finding, Severity
 from environments.services import diagnosis
 
 
@@ -47,8 +47,13 @@ def acknowledge(request: HttpRequest, finding: Finding, data: dict[str, Any]) ->
 
 
 def severity_badge(finding: Finding) -> SafeString:
-    tone = {"critical": "bad", "high": "bad", "medium": "warn", "low": "quiet", "info": "quiet"}[finding.severity]
-    return present.badge(finding.get_severity_display().split(":")[0], tone, title=finding.get_severity_display())
+    return severity_badge_of(finding.severity)
+
+
+def severity_badge_of(severity: str) -> SafeString:
+    tone = {"critical": "bad", "high": "bad", "medium": "warn", "low": "quiet", "info": "quiet"}[severity]
+    label = Severity(severity).label
+    return present.badge(label.split(":")[0], tone, title=label)
 
 
 def open_and_grave(_: HttpRequest) -> int:

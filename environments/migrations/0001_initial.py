@@ -84,6 +84,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ('counts', models.JSONField(default=dict, help_text='Verdicts by kind: fail, ok, not_evaluated, not_applicable; open findings by severity; new, resolved.')),
                 ('not_seen', models.JSONField(default=list, help_text='What could not be judged: [{check, object, reason, cure}].')),
+                ('found', models.JSONField(default=list, help_text='What failed in this run, as it was then: [{finding, check, area, severity, title, object, change}].')),
                 ('error', models.TextField(blank=True)),
                 ('job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='core.job')),
                 ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='diagnosis_runs', to='environments.environment')),

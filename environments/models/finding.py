@@ -37,6 +37,10 @@ class DiagnosisRun(models.Model):
         help_text="Verdicts by kind: fail, ok, not_evaluated, not_applicable; open findings by severity; new, resolved.",
     )
     not_seen = models.JSONField(default=list, help_text="What could not be judged: [{check, object, reason, cure}].")
+    found = models.JSONField(
+        default=list,
+        help_text="What failed in this run, as it was then: [{finding, check, area, severity, title, object, change}].",
+    )
     error = models.TextField(blank=True)
 
     class Meta:

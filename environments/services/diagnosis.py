@@ -94,12 +94,26 @@ def record(*, run: DiagnosisRun, results: Sequence[CheckResult], actor: audit.Ac
         open_findings = [finding for finding in known.values() if finding.state != Finding.State.RESOLVED]
         run.not_seen = report.not_seen(results)
         run.counts = _counts(results, made, open_findings)
+        run.found = [_as_found(known[step.fingerprint], step) for step in made if step.result is not None]
         run.state = _state(results)
         run.finished_at = now
-        run.save(update_fields=["not_seen", "counts", "state", "finished_at"])
+        run.save(update_fields=["not_seen", "counts", "found", "state", "finished_at"])
         audit.record(action="diagnosis.completed", subject=run, actor=actor, summary=summary(run), data={"counts": run.counts})
         _notify(run, made, known)
     return made
+
+
+def _as_found(finding: Finding, step: Step) -> dict[str, Any]:
+    """A line of the report that stays what it was, whatever becomes of the finding."""
+    return {
+        "finding": finding.pk,
+        "check": finding.check_id,
+        "area": finding.area,
+        "severity": finding.severity,
+        "title": finding.title,
+        "object": finding.object,
+        "change": str(step.change.value),
+    }
 
 
 def acknowledge(*, finding: Finding, actor: audit.Actor, reason: str, until: datetime) -> None:

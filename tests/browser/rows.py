@@ -300,6 +300,9 @@ def _diagnosis(staging: Environment, production: Environment, now: datetime) -> 
             last_run=run,
         )  # fmt: skip
         first = first or finding
+        run.found.append({"finding": finding.pk, "check": finding.check_id, "area": area, "severity": severity, "title": title,
+                          "object": name, "change": "unchanged" if days else "new"})  # fmt: skip
+    run.save(update_fields=["found"])
     assert first is not None
     return run, first
 

@@ -76,6 +76,18 @@ def test_a_finding_is_resolved_when_it_is_mended_and_reopened_when_it_returns(tw
     assert [event.action for event in actions] == ["finding.new", "finding.resolved", "finding.reopened"]
 
 
+def test_an_old_report_says_for_ever_what_it_found(two):
+    application, urls = two
+    staging = application.environments.get(name="staging")
+    first = diagnosis.run_diagnosis(environment=staging)
+    run_sql(urls["staging"], "INSERT INTO sessions SELECT n, 'Session ' || n FROM generate_series(10, 22) n")
+    second = diagnosis.run_diagnosis(environment=staging)
+    for run in (first, second):
+        run.refresh_from_db()
+    assert "cross.row_disparity" in {line["check"] for line in first.found}
+    assert "cross.row_disparity" not in {line["check"] for line in second.found}
+
+
 def test_a_second_run_that_finds_the_same_says_nothing(two):
     application, _ = two
     staging = application.environments.get(name="staging")
