@@ -13,6 +13,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 from django.utils import timezone
 
+from controlplane.core import secretrefs
 from controlplane.core.models import AuditEvent
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def record(
         action=action,
         subject_type=subject._meta.label_lower,
         subject_id=str(subject.pk),
-        subject_label=storable(str(subject))[:250],
-        summary=storable(summary),
+        subject_label=_fit(str(subject))[:250],
+        summary=_fit(summary),
         data=_plain(data or {}),
         previous_hash=previous,
     )
@@ -120,6 +121,11 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
+def _fit(text: str) -> str:
+    """The trail is never changed afterwards: whatever words come from a driver, a program or a person, no credentials get in."""
+    return storable(secretrefs.withhold(text))
+
+
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
     """As jsonb gives it back, so that the hash is the same when it is recomputed. Raises ValueError for NaN and infinity."""
     plain: dict[str, Any] = _as_stored(json.loads(json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False)))
@@ -128,10 +134,10 @@ def _plain(data: dict[str, Any]) -> dict[str, Any]:
 
 def _as_stored(value: Any) -> Any:
     if isinstance(value, dict):
-        return {storable(key): _as_stored(part) for key, part in value.items()}
+        return {_fit(key): _as_stored(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_as_stored(part) for part in value]
     if isinstance(value, float):
         # jsonb keeps numbers as numeric: 1e16 comes back as an integer, -0.0 without its sign.
         return int(value) if value.is_integer() and abs(value) >= 1e16 else value + 0.0
-    return storable(value) if isinstance(value, str) else value
+    return _fit(value) if isinstance(value, str) else value

@@ -23,7 +23,8 @@ def publish(*, kind: str, title: str, body: str = "", link: str = "", dedupe_key
     """Writes one notification for every channel that wants its kind. Returns None when the key was used before."""
     with transaction.atomic():
         notification, created = Notification.objects.get_or_create(
-            dedupe_key=dedupe_key[:200], defaults={"kind": kind, "title": title[:200], "body": body, "link": link[:300]}
+            dedupe_key=dedupe_key[:200],
+            defaults={"kind": kind, "title": title[:200], "body": secretrefs.withhold(body), "link": link[:300]},
         )
         if not created:
             return None

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from controlplane.core import audit, notify
+from controlplane.core import audit, notify, secretrefs
 from controlplane.core.audit import Actor
 from controlplane.core.transitions import transition
 from environments.delivery.states import DEPLOYMENT_OPEN, PROMOTION_ACTIVE, PromotionState
@@ -60,7 +60,7 @@ def move(
 
     Raises what :func:`controlplane.core.transitions.transition` raises.
     """
-    changes["outcome"] = outcome
+    changes["outcome"] = outcome = secretrefs.withhold(outcome)  # it may quote what a program or a driver said
     if to in ENDS:
         changes["finished_at"] = timezone.now()
     with transaction.atomic():

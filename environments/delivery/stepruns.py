@@ -12,7 +12,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat, Length
 from django.utils import timezone
 
-from controlplane.core import audit
+from controlplane.core import audit, secretrefs
 from controlplane.core.transitions import StateChangedMeanwhile
 from environments.delivery import extension
 from environments.models import Promotion, StepRun
@@ -62,6 +62,7 @@ def finish(step_run: StepRun, evidence: dict[str, Any]) -> None:
 
 
 def fail(step_run: StepRun, error: str, *, changed: bool) -> None:
+    error = secretrefs.withhold(error)
     values: dict[str, Any] = {
         "finished_at": timezone.now(),
         "error": error,
@@ -76,7 +77,7 @@ def undone(step_run: StepRun, evidence: dict[str, Any]) -> None:
 
 
 def note_error(step_run: StepRun, error: str) -> None:
-    StepRun.objects.filter(pk=step_run.pk).update(error=error)
+    StepRun.objects.filter(pk=step_run.pk).update(error=secretrefs.withhold(error))
 
 
 def must_be_undone(step_run: StepRun) -> bool:
@@ -91,7 +92,7 @@ def logger_for(step_run: StepRun, report: Report) -> Callable[[str], None]:
         if not line:
             report.check()
             return
-        stamped = f"{timezone.now():%H:%M:%S} {line.rstrip()}\n".replace("\x00", "")
+        stamped = f"{timezone.now():%H:%M:%S} {secretrefs.withhold(line).rstrip()}\n".replace("\x00", "")
         rows = StepRun.objects.annotate(size=Length("log")).filter(pk=step_run.pk, size__lt=LOG_LIMIT)
         rows.update(log=Concat(F("log"), Value(stamped), output_field=TextField()))
         report.log(f"{step_run.title}: {line}")

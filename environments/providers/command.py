@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from controlplane.core import secretrefs
 from environments.providers import process
 from environments.providers.base import (
     Absent,
@@ -169,12 +170,13 @@ class CommandProvider:
             )
         except OSError as error:
             return Refused(f"{role}-not-started", f"The {role} command {name!r} can't be started: {error.strerror or error}.")
-        for line in ended.output.splitlines():
+        said = secretrefs.withhold(ended.output).splitlines()  # tools like to print the address that they connect to
+        for line in said:
             log(f"  {line}")
         log(f"The {role} command {name!r}: {ended.describe()}.")
         if ended.ok:
             return None
-        last = next((line.strip() for line in reversed(ended.output.splitlines()) if line.strip()), "it said nothing")
+        last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
         return Refused(f"{role}-failed", f"The {role} command {name!r} failed ({ended.describe()}): {last[:300]}")
 
     def _argv(self, order: Order, role: str, directory: ReleaseDirectory) -> tuple[list[str], int]:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from controlplane.core import audit
+from controlplane.core.models import AuditEvent
 
 texts = st.text(st.characters(), max_size=20)
 values = st.recursive(
@@ -43,6 +44,20 @@ def test_dates_and_decimals_are_kept_as_text() -> None:
         event = audit.record(action="x", subject=alice, actor=None, data={"at": timezone.now(), "ratio": Decimal("0.10")})
     assert event.data["ratio"] == "0.10"
     assert event.actor_name == "system"
+    assert audit.verify()[2] == []
+
+
+@pytest.mark.django_db
+def test_no_credentials_get_in() -> None:
+    """Nobody could ever take them out again."""
+    alice = User.objects.create_user("alice")
+    address = "postgresql://shop:hunter2@db/shop"
+    with transaction.atomic():
+        event = audit.record(
+            action="x", subject=alice, actor=None, summary=f"{address} is down", data={"why": [address], "password=hunter2": {}}
+        )
+    assert "hunter2" not in str(AuditEvent.objects.filter(pk=event.pk).values())
+    assert event.summary == "postgresql://***@db/shop is down"
     assert audit.verify()[2] == []
 
 

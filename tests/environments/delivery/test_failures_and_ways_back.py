@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from controlplane.core.models import Notification
+from controlplane.core.models import AuditEvent, Job, Notification
 from environments.delivery import extension
 from environments.delivery.extension import GateReport, OutcomeUnknown, Phase, StepContext, StepFailed, gate, register_step
 from environments.delivery.states import GateOutcome
-from environments.models import Component, Deployment, Promotion
+from environments.models import Component, Deployment, Promotion, StepRun
 from environments.services import promotions
 from environments.services.errors import Conflict, NotAllowed, ServiceError
 from tests.environments.delivery.conftest import Shop, drain
@@ -180,6 +180,21 @@ def test_what_is_unknown_waits_for_an_operator_and_holds_the_environment(shop: S
     drain()
     promotion.refresh_from_db()
     assert (promotion.state, shop.serves("production")) == ("succeeded", "1.1.0")
+
+
+LEAK = "postgresql://shop:hunter2@db/shop does not answer"
+
+
+@pytest.mark.parametrize("problem", [OutcomeUnknown(LEAK), ValueError(LEAK), StepFailed(LEAK)])
+def test_what_went_wrong_is_kept_without_credentials(shop: Shop, problem: Exception) -> None:
+    """Drivers and programs quote addresses; every row that a page or a message shows is looked at."""
+    shop.started()
+    step = Before(problem)
+    register_step(step)
+    promotion = carried_out(shop, shop.requested("1.1.0"))
+    shown = [str(list(model.objects.values())) for model in (Promotion, StepRun, AuditEvent, Notification, Job, Deployment)]
+    assert "postgresql://***@db/shop" in promotion.outcome
+    assert "hunter2" not in "".join(shown)
 
 
 def test_a_step_that_had_no_effect_is_done_again(shop: Shop) -> None:

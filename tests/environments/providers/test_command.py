@@ -63,6 +63,17 @@ def deployed(provider: CommandProvider, release: str) -> Order:
     return given
 
 
+def test_what_a_command_prints_is_kept_without_its_credentials(provider: CommandProvider, allow: Callable[..., None]) -> None:
+    said: list[str] = []
+    allow(
+        prepare="echo connecting to postgresql://shop:hunter2@db/shop; echo failed with password=hunter2; exit 1", restart="true"
+    )
+    refused = provider.deploy(order(), said.append)
+    assert isinstance(refused, Refused)
+    assert "hunter2" not in "".join(said) + refused.message
+    assert "postgresql://***@db/shop" in "".join(said)
+
+
 def test_it_prepares_switches_and_restarts(
     provider: CommandProvider, allow: Callable[..., None], directory: ReleaseDirectory
 ) -> None:
