@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -31,9 +32,9 @@ class PersonCommand(EvenkeelCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(as_json(content) if options["json"] else said)
 
+    @abstractmethod
     def act(self, person: User, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Calls one service; returns what to say, and the same as an object. May raise ServiceError and CommandError."""
-        raise NotImplementedError
 
 
 def as_json(content: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from django import forms
@@ -26,8 +27,9 @@ class MakingMixin:
     make_label = "Save"
     refusals: tuple[type[Exception], ...] = ()
 
+    @abstractmethod
     def make(self, request: HttpRequest, data: dict[str, Any]) -> Done:
-        raise NotImplementedError
+        """Calls the service that makes the row."""
 
     @property
     def _told(self) -> tuple[type[Exception], ...]:
