@@ -164,6 +164,23 @@ class ManagedDatabase(models.Model):
     def __str__(self) -> str:
         return f"{self.environment}:{self.name}"
 
+    def clean(self) -> None:
+        """What protects an environment hangs on its row: under another one its database could be changed without approval."""
+        if self.environment_id is None:  # a form with a mistake elsewhere
+            return
+        own = {self.dsn_ref, self.read_dsn_ref} - {""}
+        others = ManagedDatabase.objects.filter(Q(dsn_ref__in=own) | Q(read_dsn_ref__in=own)).exclude(
+            environment_id=self.environment_id
+        )
+        if not self.environment.protected:
+            others = others.filter(environment__protected=True)
+        other = others.select_related("environment__application").first()
+        if other is not None:
+            shared = ", ".join(sorted(own & {other.dsn_ref, other.read_dsn_ref}))
+            raise ValidationError(
+                {"dsn_ref": f"{shared} is a reference of {other}: a protected environment shares its database with none."}
+            )
+
 
 class VariableRule(models.Model):
     """One line of an application's environment contract."""
