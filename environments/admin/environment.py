@@ -18,7 +18,7 @@ from controlplane.core.adminsite.navigation import Nav
 from environments.admin.base import EditPage, job_started, person
 from environments.delivery.history import serving
 from environments.models import Deployment, DiagnosisRun, Environment, Finding, Promotion, Release, Severity
-from environments.services.cleanups import start_cleanup
+from environments.services.cleanups import latest_dry_run, start_cleanup
 from environments.services.diagnosis import start_diagnosis
 from environments.services.promotions import initial_deployment
 
@@ -34,6 +34,12 @@ class InitialForm(DecisionForm):
 
 class CleanupForm(DecisionForm):
     read = forms.BooleanField(label="I have read a dry run: delete and change what it named, after a backup")
+    shown = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        newest = latest_dry_run(self.obj)
+        self.fields["shown"].initial = newest.pk if newest is not None else None
 
 
 def diagnose(request: HttpRequest, environment: Environment, data: dict[str, Any]) -> Done:
@@ -49,7 +55,7 @@ def initial(request: HttpRequest, environment: Environment, data: dict[str, Any]
 
 def cleanup(*, dry_run: bool) -> Any:
     def run(request: HttpRequest, environment: Environment, data: dict[str, Any]) -> Done:
-        job = start_cleanup(environment=environment, dry_run=dry_run, actor=person(request))
+        job = start_cleanup(environment=environment, dry_run=dry_run, actor=person(request), shown=data.get("shown") or 0)
         return Done(job_started(job, "The dry run" if dry_run else "The cleanup"), job)
 
     return run

@@ -104,6 +104,7 @@ def run_cleanup(context: JobContext) -> dict[str, Any]:
         run = cleanups.run_cleanup(
             environment=environment_of(context.job.subject),
             dry_run=context.params.get("dry_run", True) is not False,
+            shown=context.params.get("shown"),
             actor=context.actor,
             job=context.job,
             log=context.log,

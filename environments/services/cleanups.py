@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from controlplane.core import audit, jobs
@@ -34,12 +35,15 @@ Log = Callable[[str], None]
 logger = logging.getLogger(__name__)
 
 
-def start_cleanup(*, environment: Environment, dry_run: bool, actor: audit.Actor) -> Job:
-    """Enqueues a dry run or an execution. Raises NotAllowed, and Conflict when a protected environment lacks its dry run."""
+def start_cleanup(*, environment: Environment, dry_run: bool, actor: audit.Actor, shown: int | None = None) -> Job:
+    """Enqueues a dry run or an execution. Raises NotAllowed, and Conflict when a protected environment lacks its dry run.
+
+    ``shown`` as for :func:`run_cleanup`; the job holds on to it, whatever dry runs are made before a worker has time.
+    """
     require(actor, "run_cleanup", "run cleanup rules")
-    if not dry_run:
-        _dry_run_to_execute(environment, actor)
-    job, _ = jobs.enqueue(kind=KIND, subject=str(environment), params={"dry_run": dry_run}, actor=actor)
+    read = None if dry_run else _dry_run_to_execute(environment, actor, shown)
+    params = {"dry_run": dry_run, "shown": read.pk if read is not None else None}
+    job, _ = jobs.enqueue(kind=KIND, subject=str(environment), params=params, actor=actor)
     return job
 
 
@@ -48,22 +52,24 @@ def run_cleanup(
     environment: Environment,
     dry_run: bool,
     actor: audit.Actor = None,
+    shown: int | None = None,
     job: Job | None = None,
     log: Log | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> CleanupRun:
     """Carries out all enabled rules of the application, or shows what they would do. Returns the run.
 
+    In a protected environment ``shown`` is the dry run that the person has read, by number; the newest one unless given.
     Raises NotAllowed, Conflict (no dry run), Stale (the data changed since the dry run) or ServiceError; then nothing changed.
     """
     require(actor, "run_cleanup", "run cleanup rules")
-    shown = None if dry_run else _dry_run_to_execute(environment, actor)
+    read = None if dry_run else _dry_run_to_execute(environment, actor, shown)
     tell = log or logger.info
     with transaction.atomic():
         run = CleanupRun.objects.create(environment=environment, job=job, dry_run=dry_run, actor=actor)
         audit.record(action="cleanup.started", subject=run, actor=actor, data={"dry_run": dry_run})
     try:
-        outcome = _carry_out(run, shown, tell, check)
+        outcome = _carry_out(run, read, tell, check)
     except (DataError, TargetError, ServiceError) as error:
         _finish(run, RunState.FAILED, actor, error=str(error))
         kind = Stale if isinstance(error, cleaning.PlanChanged) else ServiceError
@@ -81,10 +87,7 @@ def run_cleanup(
 
 def latest_dry_run(environment: Environment) -> CleanupRun | None:
     """The newest dry run that is young enough to be executed."""
-    fresh = CleanupRun.objects.filter(
-        environment=environment, dry_run=True, state=RunState.SUCCEEDED, finished_at__gte=timezone.now() - DRY_RUN_VALID
-    )
-    return fresh.order_by("-finished_at").first()
+    return _fresh(environment).order_by("-finished_at").first()
 
 
 def mark_interrupted(job: Job) -> int:
@@ -93,12 +96,18 @@ def mark_interrupted(job: Job) -> int:
     return sum(_finish(run, RunState.INTERRUPTED, None, error=error) for run in CleanupRun.objects.filter(job=job))
 
 
-def _dry_run_to_execute(environment: Environment, actor: audit.Actor) -> CleanupRun | None:
+def _fresh(environment: Environment) -> QuerySet[CleanupRun]:
+    return CleanupRun.objects.filter(
+        environment=environment, dry_run=True, state=RunState.SUCCEEDED, finished_at__gte=timezone.now() - DRY_RUN_VALID
+    )
+
+
+def _dry_run_to_execute(environment: Environment, actor: audit.Actor, number: int | None) -> CleanupRun | None:
     if not environment.protected:
         return None
     if actor is None:
         raise NotAllowed(f"{environment} is protected: a person executes a cleanup there, not a schedule. Nothing was done.")
-    shown = latest_dry_run(environment)
+    shown = latest_dry_run(environment) if number is None else _fresh(environment).filter(pk=number).first()
     if shown is None:
         raise Conflict(f"{environment} is protected and had no dry run in the last 24 hours. Make one and look at it first.")
     return shown

@@ -151,6 +151,21 @@ def test_production_that_changed_since_the_dry_run_is_left_alone(world: World, c
     assert rows(world.production_url, EVERYTHING) == before
 
 
+def test_what_was_read_is_executed_not_a_dry_run_that_came_later(world: World, cast: dict[str, Any]) -> None:
+    """The weekly schedule makes dry runs of production too; nobody has read that one."""
+    bob = cast["bob"]
+    read = run_cleanup(environment=world.production, dry_run=True, actor=bob)
+    world.in_production("INSERT INTO messages VALUES (50, 97, 'new orphan')")
+    run_cleanup(environment=world.production, dry_run=True)
+    before = rows(world.production_url, EVERYTHING)
+    with pytest.raises(Stale, match="no longer what the dry run showed"):
+        run_cleanup(environment=world.production, dry_run=False, actor=bob, shown=read.pk)
+    with pytest.raises(Conflict, match="no dry run"):
+        start_cleanup(environment=world.production, dry_run=False, actor=bob, shown=0)
+    assert rows(world.production_url, EVERYTHING) == before
+    assert start_cleanup(environment=world.production, dry_run=False, actor=bob, shown=read.pk).params["shown"] == read.pk
+
+
 def test_who_may_not_run_cleanup_does_not(world: World, cast: dict[str, Any]) -> None:
     for name in ("alice", "carol", "mallory"):
         for dry_run in (True, False):
