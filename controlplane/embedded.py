@@ -117,6 +117,10 @@ class EmbeddedPostgres:
     _process: subprocess.Popen[bytes] | None = None
     _socket_dir: Path | None = None
     _uid: int | None = None
+    _asked: tuple[Path, Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._asked = (self.data_dir, self.bin_dir)
 
     def start(self) -> None:
         if os.geteuid() == 0:
@@ -151,7 +155,7 @@ class EmbeddedPostgres:
         if os.geteuid() == 0:
             self._drop_to_unprivileged_account()
         # The copy of the programs goes with a cluster that had to be kept elsewhere.
-        elsewhere = self.data_dir.parent.name.startswith(ELSEWHERE)
+        elsewhere = self.data_dir != self._asked[0]
         shutil.rmtree(self.data_dir.parent if elsewhere else self.data_dir, ignore_errors=True)
 
     @property
@@ -177,6 +181,7 @@ class EmbeddedPostgres:
     def _drop_to_unprivileged_account(self) -> None:
         account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT)
         self._uid = account.pw_uid
+        self.data_dir, self.bin_dir = self._asked
         if not _can_run_as(self._uid, self.bin_dir / "postgres") or not self._is_reachable(self.data_dir.parent):
             # The clone lies below a directory that only root may enter: keep the cluster where the account can work.
             home = Path("/var/tmp") / f"{ELSEWHERE}{zlib.crc32(str(self.data_dir.resolve()).encode()):x}"

@@ -33,6 +33,7 @@ REDIS = EmbeddedRedis(WORK / "redis")
 def _stop() -> None:
     REDIS.stop()
     POSTGRES.stop()
+    POSTGRES.wipe()
     shutil.rmtree(WORK, ignore_errors=True)
 
 

@@ -104,6 +104,9 @@ def test_a_clone_that_only_root_may_enter_still_gets_its_server(home: Path) -> N
         with psycopg.connect(server.url()) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         assert not server.data_dir.is_relative_to(private)
+        server.stop()
+        server.wipe()  # what was kept elsewhere is gone, the copy of the programs too
+        server.start()
     finally:
         server.stop()
         server.wipe()

@@ -161,6 +161,7 @@ def test_servers_of_different_versions_agree_on_hashes_and_values(
         assert table.base_rows == 500
     finally:
         older.stop()
+        older.wipe()
 
 
 def make_role(url: str, name: str, *grants: str) -> None:

@@ -36,6 +36,7 @@ def test_the_plants_are_found_there_too(version, tmp_path_factory, monkeypatch):
         results = engine.evaluate(context.of_target("env:TARGET_PLANTED"))
     finally:
         server.stop()
+        server.wipe()
     assert [result.reason for result in results if "itself failed" in result.reason] == []
     unexpected = [result for result in results if result.verdict is Verdict.NOT_EVALUATED and not result.expected]
     assert unexpected == []

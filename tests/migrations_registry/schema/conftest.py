@@ -14,3 +14,4 @@ def older_server(postgres_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres
     server.start()
     yield server
     server.stop()
+    server.wipe()
