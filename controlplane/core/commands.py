@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+
 from django.core.management.base import BaseCommand
 
 USAGE_ERROR_OF_ARGPARSE = 2
+MOST_ROWS = 100_000
+
+
+def row_count(text: str) -> int:
+    """For ``--limit``: a number of rows that can be shown."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_ROWS:
+        raise ArgumentTypeError(f"must be 1 to {MOST_ROWS}, not {text[:20]!r}")
+    return int(text)
 
 
 class EvenkeelCommand(BaseCommand):

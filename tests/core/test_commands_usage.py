@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+TOO_FAR = [["jobs", "list", "--limit", "-1"], ["history", "--limit", "99999999999999999999"]]
 
 
-@pytest.mark.parametrize("words", [["jobs", "dance"], ["verify_audit", "--nonsense"], ["export"]])
+@pytest.mark.parametrize("words", [["jobs", "dance"], ["verify_audit", "--nonsense"], ["export"], *TOO_FAR])
 def test_wrong_usage_is_an_error_not_a_finding(words: list[str]) -> None:
     result = subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from controlplane.core.commands import EvenkeelCommand
+from controlplane.core.commands import EvenkeelCommand, row_count
 from environments.delivery.history import Matrix, current_versions
 from environments.management.people import as_json
 from environments.models import Application, Deployment
@@ -17,7 +17,7 @@ class Command(EvenkeelCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("application", nargs="?", default="")
-        parser.add_argument("--limit", type=int, default=20, help="deployments to show")
+        parser.add_argument("--limit", type=row_count, default=20, help="deployments to show")
         parser.add_argument("--json", action="store_true", help="one object on stdout, nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ class Command(EvenkeelCommand):
         deployments = Deployment.objects.select_related("component__environment__application", "release", "actor")
         if application is not None:
             deployments = deployments.filter(component__environment__application=application)
-        rows = [_row(deployment) for deployment in deployments[: max(0, options["limit"])]]
+        rows = [_row(deployment) for deployment in deployments[: options["limit"]]]
         if options["json"]:
             self.stdout.write(as_json({"current": [cell for matrix in matrices for cell in _cells(matrix)], "deployments": rows}))
             return

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
 from controlplane.core import jobs
-from controlplane.core.commands import EvenkeelCommand
+from controlplane.core.commands import EvenkeelCommand, row_count
 from controlplane.core.models import Job, JobState
 
 
@@ -21,7 +21,7 @@ class Command(EvenkeelCommand):
         listing = actions.add_parser("list", help="the newest jobs")
         listing.add_argument("--state", choices=JobState.values, action="append", help="only jobs in this state; may be repeated")
         listing.add_argument("--kind", help="only jobs of this kind")
-        listing.add_argument("--limit", type=int, default=20)
+        listing.add_argument("--limit", type=row_count, default=20)
         show = actions.add_parser("show", help="one job with its log")
         cancel = actions.add_parser("cancel", help="cancels a queued job; a running one stops at its next report")
         cancel.add_argument("--as", dest="user", metavar="USER", help="the account for the audit trail; without it, the system")
@@ -45,7 +45,7 @@ class Command(EvenkeelCommand):
             rows = rows.filter(state__in=options["state"])
         if options["kind"]:
             rows = rows.filter(kind=options["kind"])
-        found = list(rows[: max(0, options["limit"])])
+        found = list(rows[: options["limit"]])
         if options["json"]:
             self.stdout.write(json.dumps({"jobs": [_as_json(job) for job in found]}))
             return
