@@ -8,8 +8,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,10 +40,12 @@ def processes_of(state: Path) -> list[str]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    return tmp_path / "state"
+def state() -> Iterator[Path]:
+    """Not in pytest's directory, which another session prunes while servers run there."""
+    with tempfile.TemporaryDirectory(prefix="evenkeel-quickstart-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)  # PostgreSQL may run as another account
+        yield directory / "state"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -23,11 +23,9 @@ def programs(version):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [15, 16, 17])
-def test_the_plants_are_found_there_too(version, tmp_path_factory, monkeypatch):
-    directory = tmp_path_factory.mktemp(f"pg{version}")
-    for each in (directory, directory.parent, directory.parent.parent):
-        each.chmod(0o755)
-    server = EmbeddedPostgres(directory / "data", programs(version), durable=False)
+def test_the_plants_are_found_there_too(version, postgres_server, monkeypatch):
+    # Beside the session's server: pytest prunes its own directories while another session runs.
+    server = EmbeddedPostgres(postgres_server.data_dir.parent / f"planted{version}", programs(version), durable=False)
     server.start()
     try:
         url = server.create_database("planted")
