@@ -49,7 +49,8 @@ def test_dump_and_restore(make_database: Callable[..., str]) -> None:
 def test_every_kind_of_object_survives_dump_and_restore(
     postgres_server: EmbeddedPostgres, make_database: Callable[..., str]
 ) -> None:
-    pair, target = Pair(postgres_server, together(18)[0]), make_database()
+    pair, target = Pair(postgres_server), make_database()
+    pair.fill(together(18)[0])
     try:
         dump_and_restore(postgres_bin_dirs()[18], pair.after, target)
         found = diff(look(pair.after), look(target))
