@@ -111,3 +111,17 @@ def test_a_clone_that_only_root_may_enter_still_gets_its_server(home: Path) -> N
         server.stop()
         server.wipe()
     assert not server.data_dir.exists()
+
+
+def test_the_stand_in_serves_where_there_is_no_redis(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controlplane.embedded.shutil.which", lambda name: None)
+    monkeypatch.setattr("controlplane.embedded.find_spec", lambda name: None)
+    server = EmbeddedRedis(home / "redis")
+    server.start()
+    try:
+        assert "stand-in" in server.origin
+        client = redis.Redis.from_url(server.url)
+        client.lpush("queue", "message")
+        assert client.brpop(["queue"], 1) == (b"queue", b"message")
+    finally:
+        server.stop()
