@@ -82,5 +82,9 @@ def _without_secrets(text: str, dsn: str) -> str:
 
 def reason(error: psycopg.Error) -> str:
     """libpq's message without host, user and address: the part that tells people what to do."""
-    text = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    if error.diag.message_primary:  # the server's: what follows it points into the statement, or quotes a row
+        return error.diag.message_primary
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # After the cause, libpq goes on to ask whether the server is running.
+    text = next((line for line in reversed(lines) if "failed: " in line), lines[-1])
     return text.rsplit("failed: ", maxsplit=1)[-1].removeprefix("FATAL:").strip()

@@ -53,3 +53,23 @@ def test_a_missing_database_is_named(make_database: Callable[..., str], target_r
     url = make_database().replace("/db_", "/gone_")
     with pytest.raises(targets.TargetError, match=r'database "gone_\w+" does not exist'), targets.connect(target_reference(url)):
         pass
+
+
+def test_the_reason_is_what_the_server_said_not_where_it_points(
+    make_database: Callable[..., str], target_reference: Callable[[str], str]
+) -> None:
+    reference = target_reference(make_database("CREATE TABLE t (email text PRIMARY KEY)", "INSERT INTO t VALUES ('eve@shop')"))
+    for statement, said in (
+        ("SELECT * FROM gone", 'relation "gone" does not exist'),
+        ("INSERT INTO t VALUES ('eve@shop')", "duplicate key value violates"),
+    ):
+        with targets.connect(reference, write=True) as connection, pytest.raises(psycopg.Error) as caught:
+            connection.execute(statement)  # type: ignore[call-overload]
+        assert said in targets.reason(caught.value)
+        assert "eve@shop" not in targets.reason(caught.value)
+
+
+def test_a_server_that_is_not_there_is_told_as_such(target_reference: Callable[[str], str]) -> None:
+    reference = target_reference("postgresql://u@127.0.0.1:1/db")
+    with pytest.raises(targets.TargetError, match="can't be reached: Connection refused"), targets.connect(reference):
+        pass
