@@ -242,8 +242,10 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
     for ref in work.detached:
         if ref in target and ref not in gone:
             work.operations["detach", ref] = columns.drop_default(base[ref])
-            if ref not in work.altered and target[ref].value.default:
-                work.operations["alter", ref] = columns.set_default(target[ref])
+            if target[ref].value.default:
+                # The change of the column sets the default only where the default or the type differs.
+                altered, again = work.altered.get(ref, []), columns.set_default(target[ref])
+                work.operations["alter", ref] = altered if again[0] in altered else [*altered, *again]
     _column_details(work, gone)
     for ref in work.retyped:
         work.operations["retype", ref] = _retype(work, ref)

@@ -137,6 +137,15 @@ def test_many_schemas_become_others_and_go_back(databases: tuple[str, str], one:
     round_trip(databases, one, two)
 
 
+def test_a_default_comes_back_on_a_column_that_changes_otherwise(databases: tuple[str, str]) -> None:
+    """The function behind the default is made anew, and the same column gets a comment."""
+    table = "CREATE TABLE t (x bigint DEFAULT pick())"
+    one = ["CREATE FUNCTION pick() RETURNS integer LANGUAGE sql AS 'SELECT 1'", table]
+    two = ["CREATE FUNCTION pick() RETURNS smallint LANGUAGE sql AS 'SELECT 1'", table, "COMMENT ON COLUMN t.x IS 'x'"]
+    round_trip(databases, one, two)
+    round_trip(databases, two, one)
+
+
 def test_rows_stay_where_they_are(databases: tuple[str, str]) -> None:
     """Types, keys, defaults and views change around rows; without permission to lose anything, nothing is lost."""
     fresh(databases[0], [
