@@ -41,11 +41,15 @@ def test_two_snapshots_and_their_difference(make_database: Callable[..., str], c
     with psycopg.connect(url, autocommit=True) as connection:
         bare(connection)
         bound = 2 * min(bare(connection) for _ in range(3))
-        start = time.perf_counter()
-        one, two = read_snapshot(connection), read_snapshot(connection)
-        read = time.perf_counter() - start
-        found = diff(one, two)
-        whole = time.perf_counter() - start
+        # The best of three, as for the bound: what else the machine does is not measured.
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            one, two = read_snapshot(connection), read_snapshot(connection)
+            read = time.perf_counter() - start
+            found = diff(one, two)
+            times.append((time.perf_counter() - start, read))
+        whole, read = min(times)
         made = repair(one, two)
     assert found.equal
     assert not made.statements
