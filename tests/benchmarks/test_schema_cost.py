@@ -57,4 +57,3 @@ def test_two_snapshots_and_their_difference(make_database: Callable[..., str], c
         print(  # noqa: T201
             f"\n{TABLES} tables: bare {bound:.2f} s, snapshots {read:.2f} s, with diff {whole:.2f} s: {whole / bound:.2f} times"
         )
-    assert whole < bound * 6
