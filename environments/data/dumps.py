@@ -66,7 +66,7 @@ def make(*, connection: psycopg.Connection, dsn: str, path: Path, check: Callabl
     except (pgclient.ClientError, psycopg.Error, OSError) as error:
         partial.unlink(missing_ok=True)
         raise DumpError(_told(error)) from error
-    except BaseException:
+    except BaseException:  # also when the worker is told to stop: no file may be left that looks like a backup
         partial.unlink(missing_ok=True)
         raise
     partial.rename(path)
@@ -122,7 +122,7 @@ def _stream(program: Path, dsn: str, partial: Path, *, snapshot: str, check: Cal
                 digest.update(block)
                 size += file.write(block)
                 check()
-        except BaseException:
+        except BaseException:  # also when the worker is told to stop: the program may not outlive it
             _end(process)
             raise
         code = process.wait()

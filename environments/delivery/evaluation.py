@@ -25,7 +25,7 @@ def ask(gate: Gate, promotion: Promotion) -> GateReport:
         return gate.evaluate(promotion)
     except (JobLost, SoftTimeLimitExceeded):
         raise
-    except Exception as error:
+    except Exception as error:  # a broken gate must not let anything pass, nor keep the others from speaking
         logger.exception("Gate %s of promotion %s broke", gate.key, promotion.pk)
         return GateReport(
             outcome=GateOutcome.INCONCLUSIVE,

@@ -173,7 +173,7 @@ def apply_step(promotion: Promotion, step_run: StepRun, report: Report) -> bool:
         return False
     except INTERRUPTIONS:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever broke, its effect is not known: a person looks, nothing is repeated
         logger.exception("Step %s of promotion %s broke", step_run.key, promotion.pk)
         needs_operator(promotion, step_run, f"The step broke ({type(error).__name__}: {error}); what it did is not known.")
         return False
@@ -214,7 +214,7 @@ def take_back(promotion: Promotion, report: Report) -> bool:
             return rollback_failed(promotion, step_run, str(error))
         except INTERRUPTIONS:
             raise
-        except Exception as error:
+        except Exception as error:  # the way back must end in a state that somebody is told of
             logger.exception("Undoing step %s of promotion %s broke", step_run.key, promotion.pk)
             return rollback_failed(promotion, step_run, f"it broke ({type(error).__name__}: {error})")
         stepruns.undone(step_run, evidence)
