@@ -15,7 +15,7 @@ from typing import Any
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
-from migrations_registry.schema.render import KINDS, Kind, columns, rest, table_kind, tables, types
+from migrations_registry.schema.render import KINDS, Kind, columns, roles, table_kind, tables, types
 from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import Statement, ident, raw, say
 
@@ -199,9 +199,9 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
     for ref in gone:
         item = base[ref]
         if ref.kind == "settings":
-            work.operations["alter", ref] = rest.settings_statements(item, target.get(ref), work.database)
+            work.operations["alter", ref] = roles.settings_statements(item, target.get(ref), work.database)
         elif ref.kind == "default privileges":
-            work.operations["alter", ref] = rest.privileges_statements(item, target.get(ref))
+            work.operations["alter", ref] = roles.privileges_statements(item, target.get(ref))
         elif (item.parent_ref in gone and not _refers_elsewhere(item)) or (
             ref.kind == "sequence" and _goes_with_its_column(item, gone)
         ):
@@ -211,9 +211,9 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
     for ref in made:
         item = target[ref]
         if ref.kind == "settings":
-            work.operations["alter", ref] = rest.settings_statements(base.get(ref), item, work.database)
+            work.operations["alter", ref] = roles.settings_statements(base.get(ref), item, work.database)
         elif ref.kind == "default privileges":
-            work.operations["alter", ref] = rest.privileges_statements(base.get(ref), item)
+            work.operations["alter", ref] = roles.privileges_statements(base.get(ref), item)
         elif ref.kind == "column" and item.parent_ref in made:
             continue
         else:
@@ -227,9 +227,9 @@ def _operations(work: _Plan) -> None:  # noqa: PLR0912 (one rule for each kind o
                 work.operations["finish", ref] = tables.finish(item, None)
     for ref, properties in work.changes.items():
         if ref.kind == "settings":
-            work.operations["alter", ref] = rest.settings_statements(base[ref], target[ref], work.database)
+            work.operations["alter", ref] = roles.settings_statements(base[ref], target[ref], work.database)
         elif ref.kind == "default privileges":
-            work.operations["alter", ref] = rest.privileges_statements(base[ref], target[ref])
+            work.operations["alter", ref] = roles.privileges_statements(base[ref], target[ref])
         if ref in work.rebuilt or ref in work.retyped:
             continue
         if ref.kind == "sequence" and "owned_by" in properties:

@@ -6,7 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from migrations_registry.schema.items import Item, Items
-from migrations_registry.schema.render import code, columns, rest, tables, types
+from migrations_registry.schema.render import (
+    attached,
+    code,
+    columns,
+    constraints,
+    foreign,
+    indexes,
+    replication,
+    rest,
+    roles,
+    tables,
+    text_search,
+    types,
+    views,
+)
 from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import Statement
 
@@ -25,15 +39,15 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "schema": Kind(types.create_schema, types.drop_schema, types.alter_schema),
     "extension": Kind(rest.create_extension, rest.drop_extension, rest.alter_extension),
-    "role": Kind(rest.create_role, rest.drop_role, rest.alter_role),
+    "role": Kind(roles.create_role, roles.drop_role, roles.alter_role),
     "column": Kind(columns.create, columns.drop, columns.alter),
-    "constraint": Kind(tables.create_constraint, tables.drop_constraint, tables.alter_constraint),
-    "index": Kind(tables.create_index, tables.drop_index, tables.alter_index),
-    "trigger": Kind(tables.create_trigger, tables.drop_trigger, tables.alter_trigger),
-    "rule": Kind(tables.create_rule, tables.drop_rule, tables.alter_rule),
-    "policy": Kind(tables.create_policy, tables.drop_policy, tables.alter_policy),
+    "constraint": Kind(constraints.create_constraint, constraints.drop_constraint, constraints.alter_constraint),
+    "index": Kind(indexes.create_index, indexes.drop_index, indexes.alter_index),
+    "trigger": Kind(attached.create_trigger, attached.drop_trigger, attached.alter_trigger),
+    "rule": Kind(attached.create_rule, attached.drop_rule, attached.alter_rule),
+    "policy": Kind(attached.create_policy, attached.drop_policy, attached.alter_policy),
     "sequence": Kind(columns.create_sequence, columns.drop_sequence, columns.alter_sequence),
-    "view": Kind(tables.create_view, tables.drop_view, tables.alter_view),
+    "view": Kind(views.create_view, views.drop_view, views.alter_view),
     "function": Kind(code.create_function, code.drop_function, code.alter_function),
     "enum": Kind(types.create_type, types.drop_type, types.alter_type),
     "domain": Kind(types.create_type, types.drop_type, types.alter_type),
@@ -45,13 +59,15 @@ KINDS: dict[str, Kind] = {
     "cast": Kind(code.create_cast, code.drop_cast, code.alter_cast),
     "operator": Kind(code.create_operator, code.drop_operator, code.alter_operator),
     "operator class": Kind(code.create_operator_class, code.drop_operator_class, code.alter_operator_class),
-    "text search configuration": Kind(rest.create_configuration, rest.drop_configuration, rest.alter_configuration),
-    "text search dictionary": Kind(rest.create_dictionary, rest.drop_dictionary, rest.alter_dictionary),
-    "foreign data wrapper": Kind(rest.create_wrapper, rest.drop_wrapper, rest.alter_wrapper),
-    "server": Kind(rest.create_server, rest.drop_server, rest.alter_server),
-    "user mapping": Kind(rest.create_mapping, rest.drop_mapping, rest.alter_mapping),
-    "publication": Kind(rest.create_publication, rest.drop_publication, rest.alter_publication),
-    "subscription": Kind(rest.create_subscription, rest.drop_subscription, rest.alter_subscription),
+    "text search configuration": Kind(
+        text_search.create_configuration, text_search.drop_configuration, text_search.alter_configuration
+    ),
+    "text search dictionary": Kind(text_search.create_dictionary, text_search.drop_dictionary, text_search.alter_dictionary),
+    "foreign data wrapper": Kind(foreign.create_wrapper, foreign.drop_wrapper, foreign.alter_wrapper),
+    "server": Kind(foreign.create_server, foreign.drop_server, foreign.alter_server),
+    "user mapping": Kind(foreign.create_mapping, foreign.drop_mapping, foreign.alter_mapping),
+    "publication": Kind(replication.create_publication, replication.drop_publication, replication.alter_publication),
+    "subscription": Kind(replication.create_subscription, replication.drop_subscription, replication.alter_subscription),
 }
 
 

@@ -11,6 +11,9 @@ from environments.catalog.access import BUILT_IN, EVERYTHING, NOTHING
 from environments.catalog.values import ALL, OWNER, PUBLIC, DefaultPrivileges, Grant
 from migrations_registry.schema.statements import AUTHORISATION, Statement, comma, ident, literal, raw, say
 
+#: How a trigger or rule fires -> the word of ALTER … TRIGGER.
+STATES = {"origin": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

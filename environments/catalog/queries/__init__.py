@@ -1,0 +1,24 @@
+"""The catalogue queries: a fixed number of them, whatever the size of the database.
+
+Each reads what its name says from pg_catalog (never information_schema, which hides what one has no rights on), for the schemas
+whose OIDs are in ``%(namespaces)s``. Sources: the chapter "System Catalogs" of PostgreSQL 14 to 18.
+"""
+
+from __future__ import annotations
+
+from environments.catalog.queries import code, relations, rest, shared
+from environments.catalog.queries.parts import CLASSES, FIRST_USER_OID, PUBLIC_SCHEMA_OID
+
+NAMESPACES = """
+SELECT n.oid, n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner,
+       EXISTS (SELECT FROM pg_depend d WHERE d.classid = 2615 AND d.objid = n.oid AND d.deptype = 'e') AS of_extension,
+       has_schema_privilege(n.oid, 'USAGE') AS usable
+FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname"""
+
+
+def queries(version: int) -> dict[str, str]:
+    """Name -> SQL for a server of that version number (PostgreSQL's own: 180003)."""
+    return shared.queries() | relations.queries(version) | code.queries(version) | rest.queries(version)
+
+
+__all__ = ["CLASSES", "FIRST_USER_OID", "NAMESPACES", "PUBLIC_SCHEMA_OID", "queries"]

@@ -1,0 +1,45 @@
+"""What every kind of object may have: comments, labels, grants, dependencies."""
+
+# ruff: noqa: E501, S608 (the text is this file's own; values are parameters)
+
+from __future__ import annotations
+
+from environments.catalog.queries.parts import CLASSES, FIRST_USER_OID, IN_SCOPE
+
+
+def queries() -> dict[str, str]:
+    return {
+        "comments": """SELECT classoid, objoid, objsubid, description FROM pg_description WHERE objoid >= 16384 OR objoid = 2200
+            UNION ALL SELECT classoid, objoid, 0, description FROM pg_shdescription""",
+        "labels": """SELECT classoid, objoid, objsubid, provider || '=' || label AS label FROM pg_seclabel ORDER BY 4""",
+        "grants": _grants(),
+        "dependencies": f"""SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend
+            WHERE objid >= {FIRST_USER_OID} AND refobjid >= {FIRST_USER_OID} AND refclassid <> 2615
+              AND deptype IN ('n', 'a', 'i', 'e') AND classid NOT IN (2606, 2600)
+            UNION ALL
+            -- Of constraints only what leads out of their own table: columns of their own go with them anyway.
+            SELECT d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid, d.refobjsubid, d.deptype
+            FROM pg_depend d JOIN pg_constraint k ON k.oid = d.objid
+            WHERE d.classid = 2606 AND d.refobjid >= {FIRST_USER_OID} AND d.refclassid <> 2615 AND d.deptype = 'n'
+              AND NOT (d.refclassid = 1259 AND d.refobjid = k.conrelid)""",
+    }  # fmt: skip
+
+
+def _grants() -> str:
+    """Every ACL that is not the built-in one; an empty ACL (everything revoked) comes as one row of NULLs."""
+    parts = [
+        ("pg_class", f"SELECT oid, 0 AS sub, relkind::text AS kind, relowner AS owner, relacl AS acl FROM pg_class WHERE relacl IS NOT NULL AND relnamespace {IN_SCOPE}"),
+        ("pg_class", f"SELECT a.attrelid, a.attnum, 'column', c.relowner, a.attacl FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace {IN_SCOPE}"),
+        ("pg_proc", f"SELECT oid, 0, 'function', proowner, proacl FROM pg_proc WHERE proacl IS NOT NULL AND pronamespace {IN_SCOPE}"),
+        ("pg_namespace", f"SELECT oid, 0, 'schema', nspowner, nspacl FROM pg_namespace WHERE nspacl IS NOT NULL AND oid {IN_SCOPE}"),
+        ("pg_type", f"SELECT oid, 0, 'type', typowner, typacl FROM pg_type WHERE typacl IS NOT NULL AND typnamespace {IN_SCOPE}"),
+        ("pg_foreign_server", "SELECT oid, 0, 'server', srvowner, srvacl FROM pg_foreign_server WHERE srvacl IS NOT NULL"),
+        ("pg_foreign_data_wrapper", "SELECT oid, 0, 'server', fdwowner, fdwacl FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL"),
+    ]  # fmt: skip
+    return " UNION ALL ".join(
+        f"SELECT {CLASSES[catalogue]} AS classid, o.oid, o.sub, o.kind, "
+        "CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END AS grantee, x.grantee = o.owner AS to_owner, "
+        "x.privilege_type AS privilege, x.is_grantable AS grantable "
+        f"FROM ({part}) o (oid, sub, kind, owner, acl) LEFT JOIN LATERAL aclexplode(o.acl) x ON true"
+        for catalogue, part in parts
+    )
