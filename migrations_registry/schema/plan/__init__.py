@@ -1,0 +1,53 @@
+"""From one set of objects to another: which objects are made, dropped, altered or made anew, and in which order.
+
+Everything that stands on something that is dropped or made anew (views on columns, policies on functions, defaults on types) is
+taken down before and put back after. The order is a topological sort over the dependencies that PostgreSQL itself keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from environments.catalog.values import Ref
+from migrations_registry.schema.plan.deciding import decide
+from migrations_registry.schema.plan.operations import operations
+from migrations_registry.schema.plan.ordering import order_by_dependencies
+from migrations_registry.schema.plan.sorting import in_order
+from migrations_registry.schema.plan.spreading import spread
+from migrations_registry.schema.plan.work import Work, World, world
+from migrations_registry.schema.render.access import Context
+from migrations_registry.schema.statements import Statement
+
+
+def plan(
+    base: World, target: World, changes: Mapping[Ref, frozenset[str]], context: Context, *, database: str
+) -> list[Statement]:
+    """The statements that turn base into target, in order. ``changes`` are the properties that differ of what both have."""
+    rebuilt_types: frozenset[Ref] = frozenset()
+    while True:
+        work = Work(base, target, changes, context, database, rebuilt_types)
+        decide(work)
+        spread(work)
+        operations(work)
+        order_by_dependencies(work)
+        statements = in_order(work)
+        used = _new_labels_in_use(work, statements)
+        if used <= rebuilt_types:
+            return statements
+        rebuilt_types |= used
+
+
+def _new_labels_in_use(work: Work, statements: list[Statement]) -> set[Ref]:
+    """A new enum value can't be used in the transaction that adds it; then the type is rebuilt instead."""
+    found = set()
+    for ref in work.altered:
+        if ref.kind != "enum":
+            continue
+        new = set(work.target.items[ref].value.values) - set(work.base.items[ref].value.values)
+        marks = [f"'{label.replace(chr(39), chr(39) * 2)}'::{ref.name}" for label in new]
+        if any(mark in statement.sql for statement in statements for mark in marks):
+            found.add(ref)
+    return found
+
+
+__all__ = ["World", "plan", "world"]

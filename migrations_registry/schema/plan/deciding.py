@@ -1,0 +1,27 @@
+"""What is made, dropped, altered, given another type or made anew; each object by itself."""
+
+from __future__ import annotations
+
+from migrations_registry.schema.plan.work import Work
+
+#: What is given another type by way of a new type, where ALTER TYPE can't.
+TYPES = ("enum", "domain", "composite", "range")
+
+
+def decide(work: Work) -> None:
+    base, target = work.base.items, work.target.items
+    work.removed = base.keys() - target.keys()
+    work.added = target.keys() - base.keys()
+    for ref, properties in work.changes.items():
+        if ref.kind in ("settings", "default privileges"):
+            continue
+        if ref in work.rebuilt_types:
+            work.retyped.add(ref)
+            continue
+        statements = work.kind(ref).alter(base[ref], target[ref], set(properties), work.context)
+        if statements is not None:
+            work.altered[ref] = statements
+        elif ref.kind in TYPES:
+            work.retyped.add(ref)
+        else:
+            work.rebuilt.add(ref)

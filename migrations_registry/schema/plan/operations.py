@@ -1,0 +1,115 @@
+"""The statements of each object, by what is done to it."""
+
+from __future__ import annotations
+
+from environments.catalog.names import dotted
+from environments.catalog.values import Ref
+from migrations_registry.schema.items import Item
+from migrations_registry.schema.plan.retyping import retype
+from migrations_registry.schema.plan.work import Work
+from migrations_registry.schema.render import columns, roles, tables
+
+
+def operations(work: Work) -> None:  # noqa: PLR0912 (one rule for each kind of operation)
+    base, target = work.base.items, work.target.items
+    gone, made = work.removed | work.rebuilt, work.added | work.rebuilt
+    for ref in gone:
+        item = base[ref]
+        if ref.kind == "settings":
+            work.operations["alter", ref] = roles.settings_statements(item, target.get(ref), work.database)
+        elif ref.kind == "default privileges":
+            work.operations["alter", ref] = roles.privileges_statements(item, target.get(ref))
+        elif (item.parent_ref in gone and not _refers_elsewhere(item)) or (
+            ref.kind == "sequence" and _goes_with_its_column(item, gone)
+        ):
+            continue
+        else:
+            work.operations["drop", ref] = work.kind(ref).drop(item)
+    for ref in made:
+        item = target[ref]
+        if ref.kind == "settings":
+            work.operations["alter", ref] = roles.settings_statements(base.get(ref), item, work.database)
+        elif ref.kind == "default privileges":
+            work.operations["alter", ref] = roles.privileges_statements(base.get(ref), item)
+        elif ref.kind == "column" and item.parent_ref in made:
+            continue
+        else:
+            work.operations["create", ref] = work.kind(ref).create(item, work.context)
+            if ref.kind == "sequence" and item.value.owned_by:
+                work.operations["own", ref] = columns.own_sequence(item)
+                column = Ref("column", item.value.owned_by)
+                if column in base and column in target and column not in made:
+                    work.operations["own", ref].append(columns.continue_after_rows(target[column], item.value.options))
+            if ref.kind == "table":
+                work.operations["finish", ref] = tables.finish(item, None)
+    for ref, properties in work.changes.items():
+        if ref.kind == "settings":
+            work.operations["alter", ref] = roles.settings_statements(base[ref], target[ref], work.database)
+        elif ref.kind == "default privileges":
+            work.operations["alter", ref] = roles.privileges_statements(base[ref], target[ref])
+        if ref in work.rebuilt or ref in work.retyped:
+            continue
+        if ref.kind == "sequence" and "owned_by" in properties:
+            work.operations["own", ref] = columns.own_sequence(target[ref])
+        if ref.kind == "table":
+            work.operations["leave", ref] = tables.leave_parents(base[ref], target[ref])
+            work.operations["join", ref] = tables.join_parents(base[ref], target[ref])
+    for ref, statements in work.altered.items():
+        work.operations["alter", ref] = statements
+    for ref in work.detached:
+        if ref in target and ref not in gone:
+            work.operations["detach", ref] = columns.drop_default(base[ref])
+            if target[ref].value.default:
+                # The change of the column sets the default only where the default or the type differs.
+                altered, again = work.altered.get(ref, []), columns.set_default(target[ref])
+                work.operations["alter", ref] = altered if again[0] in altered else [*altered, *again]
+    _column_details(work, gone)
+    for ref in work.retyped:
+        work.operations["retype", ref] = retype(work, ref)
+    _replica_identities(work, made)
+
+
+def _column_details(work: Work, gone: set[Ref]) -> None:
+    """Identities change hands in two steps; a NOT NULL constraint with a name of its own takes the column's NOT NULL along."""
+    base, target = work.base.items, work.target.items
+    for ref in work.altered:
+        if ref.kind == "column" and bool(base[ref].value.identity) != bool(target[ref].value.identity):
+            # Apart from the rest, because between the two the one sequence goes and the other comes, maybe of the same name.
+            if base[ref].value.identity:
+                work.operations["detach", ref] = columns.drop_identity(base[ref])
+            elif base[ref].value.default:
+                work.operations["detach", ref] = columns.drop_default(base[ref])
+    for ref in work.removed:
+        if ref.kind == "constraint" and base[ref].value.kind == "not null" and ("drop", ref) in work.operations:
+            column = Ref("column", f"{base[ref].parent_ref.name}.{dotted(*base[ref].value.columns)}")  # type: ignore[union-attr]
+            if column in target and target[column].value.not_null and column not in gone:
+                work.operations["alter", column] = work.operations.get(("alter", column), []) + columns.set_not_null(
+                    target[column]
+                )
+
+
+def _replica_identities(work: Work, made: set[Ref]) -> None:
+    """Set where it differs, and again where the index behind it is made anew."""
+    for ref, item in work.target.items.items():
+        if ref.kind != "table" or ref in made:
+            continue
+        before, identity = work.base.items[ref], item.value.replica_identity
+        index = identity.removeprefix("index ")
+        anew = identity.startswith("index ") and (
+            Ref("index", dotted(item.value.schema, index)) in made
+            or Ref("constraint", dotted(item.value.schema, item.value.name, index)) in made
+        )
+        if "replica_identity" in work.changes.get(ref, ()) or anew:
+            work.operations["finish", ref] = tables.finish(item, before)
+
+
+def _refers_elsewhere(item: Item) -> bool:
+    """A foreign key between two tables that both go: it is dropped first, or neither table could be."""
+    return (
+        item.ref.kind == "constraint" and bool(item.value.references) and Ref("table", item.value.references) != item.parent_ref
+    )
+
+
+def _goes_with_its_column(item: Item, gone: set[Ref]) -> bool:
+    owned_by = item.value.owned_by
+    return bool(owned_by) and (Ref("column", owned_by) in gone or Ref("table", owned_by.rsplit(".", maxsplit=1)[0]) in gone)

@@ -1,0 +1,132 @@
+"""Which operation comes before which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from environments.catalog.names import dotted
+from environments.catalog.values import Ref, Table
+from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.plan.work import Key, Work
+
+#: Kinds that share one space of names.
+RELATIONS = ("table", "view", "sequence", "index", "composite")
+
+
+def order_by_dependencies(work: Work) -> None:
+    operations, before = work.operations, work.before
+    edges = work.base.stands_on, work.target.stands_on
+
+    def first(one: Key, two: Key) -> None:
+        if one in operations and two in operations and one != two:
+            before[two].add(one)
+
+    def creators(ref: Ref) -> list[Key]:
+        keys = [("create", ref), ("alter", ref), ("retype", ref)]
+        if ref.kind in ("column", "default"):
+            column = Ref("column", ref.name)
+            keys += [("create", column), ("alter", column)]
+            item = work.target.items.get(column)
+            if item is not None and item.parent_ref is not None:
+                keys.append(("create", item.parent_ref))
+        return [key for key in keys if key in operations]
+
+    for side, stands_on in enumerate(edges):
+        items = work.base.items if side == 0 else work.target.items
+        for dependent, on in stands_on.items():
+            if side == 1:
+                for one in creators(dependent):
+                    for two in (key for ref in on for key in creators(ref)):
+                        first(two, one)
+                continue
+            for ref in on:
+                for user in _droppers(work, dependent, items):
+                    first(user, ("drop", ref))
+                    first(user, ("retype", ref))
+                    if ref.kind == "column":
+                        first(user, ("alter", ref))
+    for key in list(operations):
+        _order_structure(work, key, first)
+
+
+def _droppers(work: Work, dependent: Ref, items: Items) -> list[Key]:
+    """What ends that ``dependent`` stands on something in base."""
+    column = Ref("column", dependent.name)
+    if dependent.kind == "default":
+        found: list[Key] = [("detach", column), ("drop", column)]
+        if ("detach", column) not in work.operations:
+            found.append(("alter", column))
+    elif dependent.kind == "column":
+        found = [("drop", dependent), ("alter", dependent)]
+    else:
+        found = [("drop", dependent)]
+    item = items.get(column if dependent.kind == "default" else dependent)
+    parent = item.parent_ref if item is not None else None
+    return [*found, ("drop", parent)] if parent is not None else found
+
+
+def _order_structure(work: Work, key: Key, first: Any) -> None:  # noqa: PLR0912 (one rule for each structure)
+    """What pg_depend doesn't say: schemas, parents, columns before what stands on them, names that are free again."""
+    verb, ref = key
+    base, target = work.base.items, work.target.items
+    item = (target.get(ref) or base[ref]) if verb != "drop" else base[ref]
+    schema = getattr(item.value, "schema", "")
+    if schema and ref.kind != "extension":
+        first(("create", Ref("schema", schema)), key)
+        if verb == "drop":
+            first(key, ("drop", Ref("schema", schema)))
+    if ref.kind == "extension":
+        first(("create", Ref("schema", schema)), key)
+    if verb == "create":
+        first(("drop", ref), key)
+        for kind in RELATIONS if ref.kind in RELATIONS else ():
+            first(("drop", Ref(kind, ref.name)), key)
+    _order_sequences(work, key, item, first)
+    parent = item.parent_ref
+    if parent is not None:
+        first(("create", parent), key)
+        first(("drop", parent), key) if verb == "create" else first(key, ("drop", parent))
+        first(("leave", parent), key)
+        first(key, ("join", parent))
+        first(key, ("finish", parent))
+        if ref.kind != "column":
+            for column in item.parent.columns:
+                one = Ref("column", f"{parent.name}.{dotted(column.name)}")
+                if verb == "drop":
+                    first(key, ("alter", one))
+                    first(key, ("drop", one))
+                elif verb == "create":
+                    first(("create", one), key)
+                    first(("alter", one), key)
+    if ref.kind == "table":
+        value: Table = item.value
+        for above in (*value.inherits, *((value.partition_of,) if value.partition_of else ())):
+            if verb == "drop":
+                first(key, ("drop", Ref("table", above)))
+            else:
+                first(("create", Ref("table", above)), key)
+        if verb in ("join", "finish"):
+            first(("alter", ref), key)
+            first(("create", ref), key)
+
+
+def _order_sequences(work: Work, key: Key, item: Item, first: Any) -> None:
+    """Sequences belong to columns, and columns take their values from them: what pg_depend says of it goes in circles."""
+    verb, ref = key
+    base = work.base.items
+    if verb == "own":
+        first(("create", ref), key)
+        first(("create", Ref("column", item.value.owned_by)), key)
+        first(("create", Ref("table", item.value.owned_by.rsplit(".", maxsplit=1)[0])), key)
+        before = base.get(ref)
+        if before is not None and before.value.owned_by:
+            first(key, ("drop", Ref("column", before.value.owned_by)))
+            first(key, ("drop", Ref("table", before.value.owned_by.rsplit(".", maxsplit=1)[0])))
+    if verb == "drop" and ref.kind == "sequence" and item.value.owned_by:
+        column = Ref("column", item.value.owned_by)
+        if ("detach", column) in work.operations:
+            first(key, ("alter", column))
+    if verb == "detach":
+        first(key, ("alter", ref))
+        if item.value.identity_sequence or base[ref].value.identity_sequence:
+            first(key, ("create", Ref("sequence", base[ref].value.identity_sequence)))

@@ -1,0 +1,57 @@
+"""What a plan is worked out from and what it gathers on the way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from environments.catalog.values import Ref
+from migrations_registry.schema.items import Items
+from migrations_registry.schema.render import KINDS, Kind, table_kind
+from migrations_registry.schema.render.access import Context
+from migrations_registry.schema.statements import Statement
+
+Dependencies = Mapping[Ref, frozenset[Ref]]
+#: What is done ("drop", "create", "alter", "detach", "retype", "own", "leave", "join", "finish") to which object.
+Key = tuple[str, Ref]
+
+
+@dataclass(slots=True)
+class World:
+    """One side: its objects and what stands on what."""
+
+    items: Items
+    stands_on: Dependencies
+
+
+def world(items: Items, edges: Iterable[tuple[Ref, Ref]]) -> World:
+    """Edges of defaults count as edges of their column; what a sequence is owned by is no dependency here."""
+    stands_on: dict[Ref, set[Ref]] = defaultdict(set)
+    for dependent, on in edges:
+        if dependent.kind == "sequence" or (dependent.kind == "column" and on.kind == "table"):
+            continue
+        stands_on[dependent].add(on)
+    return World(items, {ref: frozenset(on) for ref, on in stands_on.items()})
+
+
+@dataclass(slots=True)
+class Work:
+    base: World
+    target: World
+    changes: Mapping[Ref, frozenset[str]]
+    context: Context
+    database: str
+    #: Types that are rebuilt although ALTER TYPE would do, because their new labels are used at once.
+    rebuilt_types: frozenset[Ref] = frozenset()
+    removed: set[Ref] = field(default_factory=set)
+    added: set[Ref] = field(default_factory=set)
+    rebuilt: set[Ref] = field(default_factory=set)
+    retyped: set[Ref] = field(default_factory=set)
+    detached: set[Ref] = field(default_factory=set)
+    altered: dict[Ref, list[Statement]] = field(default_factory=dict)
+    operations: dict[Key, list[Statement]] = field(default_factory=dict)
+    before: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
+
+    def kind(self, ref: Ref) -> Kind:
+        return table_kind(self.target.items) if ref.kind == "table" else KINDS[ref.kind]
