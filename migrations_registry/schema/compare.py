@@ -87,8 +87,12 @@ class Selection:
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    #: Exactly these differences, by (kind, object, property), and none else; None does not limit it.
+    keys: frozenset[tuple[str, str, str]] | None = None
 
     def takes(self, difference: Difference) -> bool:
+        if self.keys is not None and (difference.kind, difference.object, difference.property) not in self.keys:
+            return False
         words = (difference.kind, difference.object, difference.property, f"{difference.kind}:{difference.object}")
         if any(fnmatchcase(word, pattern) for pattern in self.exclude for word in words if word):
             return False

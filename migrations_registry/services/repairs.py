@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import psycopg
 from django.utils import timezone
@@ -12,9 +14,9 @@ from environments import targets
 from environments.catalog import CatalogError, Snapshot, read_snapshot
 from environments.diagnosis.collect import platform
 from environments.models import ManagedDatabase
-from environments.services.errors import Conflict, ServiceError
+from environments.services.errors import Conflict, ServiceError, Stale
 from migrations_registry.models import Migration
-from migrations_registry.schema import BETWEEN_ENVIRONMENTS, Repair, Selection, repair
+from migrations_registry.schema import BETWEEN_ENVIRONMENTS, DiffResult, Repair, Selection, repair
 from migrations_registry.services.registry import register_migration
 
 TIMEOUTS = targets.Timeouts(statement=30_000, lock=1_000)
@@ -32,12 +34,39 @@ def snapshot_of(database: ManagedDatabase) -> Snapshot:
         raise ServiceError(f"{database}: the catalogue can't be read now: {targets.reason(error)}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Two snapshots that were read already, and the differences that somebody chose among theirs."""
+
+    base: Snapshot
+    target: Snapshot
+    #: (kind, object, property)
+    keys: frozenset[tuple[str, str, str]]
+    #: :func:`text_digest` of the repair that this person was shown.
+    shown: str = ""
+
+
 def repair_of(
     *, base: ManagedDatabase, target: ManagedDatabase, only: Collection[str] = (), allow_lossy: bool | Collection[str] = False
 ) -> Repair:
     """The SQL that makes ``base`` like ``target``. Owners, grants and roles are each environment's own. Raises ServiceError."""
     selection = Selection(only=tuple(only), exclude=BETWEEN_ENVIRONMENTS.exclude)
     return repair(snapshot_of(base), snapshot_of(target), selection=selection, allow_lossy=allow_lossy)
+
+
+def repair_of_chosen(
+    read: Read, *, allow_lossy: bool | Collection[str] = False, differences: DiffResult | None = None
+) -> tuple[Repair, Selection]:
+    """The SQL that clears exactly the chosen differences, and the selection that stands for them."""
+    named = {part for kind, _, name in read.keys for part in (kind, name)}
+    # An owner or a grant that nobody chose must not come along with an object that is made anew.
+    selection = Selection(exclude=tuple(w for w in BETWEEN_ENVIRONMENTS.exclude if w not in named), keys=read.keys)
+    return repair(read.base, read.target, selection=selection, allow_lossy=allow_lossy, differences=differences), selection
+
+
+def text_digest(made: Repair) -> str:
+    """sha256 of the repair and of its way back."""
+    return hashlib.sha256(f"{made.sql}\0{made.revert_sql}".encode()).hexdigest()
 
 
 def register_repair(
@@ -49,16 +78,23 @@ def register_repair(
     name: str = "",
     only: Collection[str] = (),
     allow_lossy: bool | Collection[str] = False,
+    read: Read | None = None,
 ) -> Migration:
     """Registers the repair that makes ``base`` like ``target`` as a migration of the application, with its revert.
 
-    ``only`` are patterns of kinds, objects or properties. Raises NotAllowed; Conflict when there is nothing to repair;
-    ServiceError when a database can't be read or both belong to different applications.
+    ``only`` are patterns of kinds, objects or properties; with ``read`` the repair is that of the differences chosen there.
+    Raises NotAllowed; Conflict when there is nothing to repair; Stale when it is another one than was shown; ServiceError when
+    a database can't be read or both belong to different applications.
     """
     application = base.environment.application
     if application != target.environment.application:
         raise ServiceError(f"{base} and {target} belong to different applications. Nothing was registered.")
-    made = repair_of(base=base, target=target, only=only, allow_lossy=allow_lossy)
+    if read is None:
+        made = repair_of(base=base, target=target, only=only, allow_lossy=allow_lossy)
+    else:
+        made, _ = repair_of_chosen(read, allow_lossy=allow_lossy)
+        if read.shown and text_digest(made) != read.shown:
+            raise Stale("The repair is not the one that you were shown any more. Nothing was registered; look at it again.")
     if not made.statements:
         held = "; ".join(str(one) for one in made.held_back)
         raise Conflict(

@@ -45,16 +45,19 @@ class Page:
     name: str
     title: str
     view: Callable[..., Any]
-    nav: Nav
+    #: None: it is reached from other pages only.
+    nav: Nav | None
     #: As "app.codename"; who lacks it neither sees the link nor the page.
     permission: str
+    #: It answers POST alone: it changes something, or works on a choice too long for an address.
+    posts: bool = False
 
 
 def navigation(site: AdminSite, request: HttpRequest, pages: list[Page]) -> list[tuple[str, list[Entry]]]:
     """The groups with the entries that this person may see."""
     groups: dict[str, list[Entry]] = {name: [] for name in (*GROUPS, REST)}
     for page in pages:
-        if request.user.has_perm(page.permission):
+        if page.nav is not None and request.user.has_perm(page.permission):
             _add(groups, page.nav, page.title, reverse(f"{site.name}:{page.name}"), request)
     for model, model_admin in site._registry.items():
         if not model_admin.has_module_permission(request) or not model_admin.has_view_permission(request):

@@ -60,8 +60,9 @@ class EvenkeelAdminSite(AdminSite):
 
     def _guarded(self, page: Page) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if request.method not in ("GET", "HEAD"):
-                return HttpResponseNotAllowed(["GET", "HEAD"])
+            methods = ["POST"] if page.posts else ["GET", "HEAD"]
+            if request.method not in methods:
+                return HttpResponseNotAllowed(methods)
             if not request.user.has_perm(page.permission):
                 raise PermissionDenied
             response: HttpResponse = page.view(request, *args, **kwargs)
