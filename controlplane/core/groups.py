@@ -16,10 +16,10 @@ HIDDEN_FROM_VIEWERS = ("view_apitoken", "view_notificationchannel")
 GRANTS: dict[str, tuple[str, ...]] = {
     VIEWER: (),
     DEVELOPER: ("add_release", "request_promotion", "add_migration", "change_migration", "resolve_errorgroup", "run_diagnosis"),
-    APPROVER: ("approve_promotion", "waive_gate", "acknowledge_finding", "roll_back", "run_diagnosis"),
+    APPROVER: ("approve_promotion", "waive_gate", "acknowledge_finding", "accept_drift", "roll_back", "run_diagnosis"),
     OPERATOR: (
         "operate_promotion", "roll_back", "run_diagnosis", "run_backup", "run_sync", "run_cleanup", "run_migrations",
-        "acknowledge_finding", "resolve_errorgroup", "add_migration", "change_migration",
+        "acknowledge_finding", "accept_drift", "resolve_errorgroup", "add_migration", "change_migration",
         "add_application", "change_application", "add_environment", "change_environment", "add_component", "change_component",
         "add_manageddatabase", "change_manageddatabase", "add_variablerule", "change_variablerule", "delete_variablerule",
         "add_maskingrule", "change_maskingrule", "delete_maskingrule", "add_syncplan", "change_syncplan", "delete_syncplan",

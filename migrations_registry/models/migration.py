@@ -88,6 +88,12 @@ class MigrationRun(models.Model):
     log = models.TextField(blank=True)
     error = models.TextField(blank=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    schema_before = models.ForeignKey(
+        "SchemaSnapshot", null=True, blank=True, on_delete=models.SET_NULL, related_name="runs_from", editable=False
+    )
+    schema_after = models.ForeignKey(
+        "SchemaSnapshot", null=True, blank=True, on_delete=models.SET_NULL, related_name="runs_to", editable=False
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 

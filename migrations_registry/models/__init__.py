@@ -1,0 +1,6 @@
+"""Migrations and their runs, the schemas that databases had, and drift that people accepted."""
+
+from migrations_registry.models.drift import AcceptedDrift, SchemaSnapshot
+from migrations_registry.models.migration import AppliedMigration, Category, Migration, MigrationRun
+
+__all__ = ["AcceptedDrift", "AppliedMigration", "Category", "Migration", "MigrationRun", "SchemaSnapshot"]
