@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from controlplane.core.commands import EvenkeelCommand
 from environments import targets
 from environments.catalog import CatalogError, DocumentError, Snapshot, document, fingerprint, read_snapshot
 from environments.catalog.profiles import PROFILES
-from migrations_registry.schema import DiffResult, Repair, Selection, diff, repair
+from migrations_registry.schema import DiffResult, Rename, Repair, Selection, diff, repair, suggest_renames
 from migrations_registry.schema.proof import Proof, ScratchError, prove_repair
 
 DRIFT = 2
@@ -71,9 +72,10 @@ class Command(EvenkeelCommand):
             made = repair(base, target, selection=selection, allow_lossy=True if "*" in lossy else frozenset(lossy))
             self._repair(made, found, (base, target), selection, options)
         elif options["json"]:
-            self.stdout.write(json.dumps(found.as_json(), ensure_ascii=False))
+            renames = [one.as_json() for one in suggest_renames(base, target, found)]
+            self.stdout.write(json.dumps({**found.as_json(), "renames": renames}, ensure_ascii=False))
         else:
-            self._list(found, spelling=options["spelling"])
+            self._list(found, suggest_renames(base, target, found), spelling=options["spelling"])
         if not found.equal:
             raise SystemExit(DRIFT)
 
@@ -91,11 +93,14 @@ class Command(EvenkeelCommand):
         else:
             self.stdout.write(f"{path}: {len(snapshot.tables)} tables, fingerprint {fingerprint(snapshot)}")
 
-    def _list(self, found: DiffResult, *, spelling: bool) -> None:
+    def _list(self, found: DiffResult, renames: tuple[Rename, ...], *, spelling: bool) -> None:
         if found.equal:
             self.stdout.write("Alike." if not found.not_seen else "Alike, as far as it could be seen.")
         for difference in found.differences:
             self.stdout.write(f"{difference.severity:8} {difference}")
+        for rename in renames:
+            self.stdout.write(f"rename?  {_one_line(str(rename))}")
+            self.stdout.write(f"         to keep the data: schema repair --rename {shlex.quote(rename.option)}")
         if spelling:
             for difference in found.spelling:
                 self.stdout.write(f"spelling {difference}")
