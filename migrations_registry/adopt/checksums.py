@@ -17,10 +17,15 @@ def file_name(script: Script) -> str:
     return PurePath(script.origin).name if script.origin else f"{script.version}_{script.name}.sql"
 
 
+def whole(script: Script) -> str:
+    """The file that a tool's checksum is over."""
+    return script.file_text or script.sql
+
+
 def _flyway(row: Row, script: Script) -> bool:
     """CRC32 over the lines without their ends, signed."""
     value = 0
-    for line in script.sql.splitlines():
+    for line in whole(script).splitlines():
         value = zlib.crc32(line.encode(), value)
     return str(value - (1 << 32) if value >= 1 << 31 else value) == row.checksum
 
@@ -32,24 +37,26 @@ def _line_ends(text: str) -> tuple[str, str]:
 
 def _prisma(row: Row, script: Script) -> bool:
     """sha256 in hex; an old version did not pad its bytes."""
-    digests = [hashlib.sha256(text.encode()).digest() for text in _line_ends(script.sql)]
+    digests = [hashlib.sha256(text.encode()).digest() for text in _line_ends(whole(script))]
     return row.checksum in {form for digest in digests for form in (digest.hex(), "".join(f"{byte:x}" for byte in digest))}
 
 
 def _hex(algorithm: str) -> Callable[[Row, Script], bool]:
     def same(row: Row, script: Script) -> bool:
         given = row.checksum.removeprefix("\\x")
-        return given in {hashlib.new(algorithm, text.encode()).hexdigest() for text in (script.sql, *_line_ends(script.sql))}
+        return given in {
+            hashlib.new(algorithm, text.encode()).hexdigest() for text in (whole(script), *_line_ends(whole(script)))
+        }
 
     return same
 
 
 def _postgres_migrations(row: Row, script: Script) -> bool:
-    return hashlib.sha1((file_name(script) + script.sql).encode(), usedforsecurity=False).hexdigest() == row.checksum
+    return hashlib.sha1((file_name(script) + whole(script)).encode(), usedforsecurity=False).hexdigest() == row.checksum
 
 
 def _graphile(row: Row, script: Script) -> bool:
-    body = f"{row.extra.get('previous_hash') or ''}\n{script.sql.strip()}"
+    body = f"{row.extra.get('previous_hash') or ''}\n{whole(script).strip()}"
     return "sha1:" + hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest() == row.checksum
 
 
@@ -86,7 +93,7 @@ def _atlas(row: Row, script: Script, ordered: Sequence[Script]) -> bool:
     running = hashlib.sha256()
     for one in ordered:
         running.update(file_name(one).encode())
-        running.update(one.sql.encode())
+        running.update(whole(one).encode())
         if one is script:
             break
     return base64.b64encode(running.digest()).decode() == row.checksum.removeprefix("h1:")

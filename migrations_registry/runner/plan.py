@@ -56,7 +56,10 @@ def make(connection: psycopg.Connection | None, scripts: Iterable[Script], *, ve
         return Plan([], list(entries.values()), [*problems, str(error)])
     by_version = {script.version: script for script in scripts}
     unknown = [entry for version, entry in entries.items() if version not in by_version]
+    repeated = {_repeatable(script.version) for script in scripts} - {""}
     for entry in unknown:
+        if _repeatable(entry.version) in repeated:
+            continue  # an earlier text of a repeatable migration
         if entry.source == "evenkeel":
             problems.append(
                 f"{entry.version} {entry.name} is in the ledger ({entry.state}) but its migration is missing. "
@@ -83,6 +86,11 @@ def make(connection: psycopg.Connection | None, scripts: Iterable[Script], *, ve
     problems += _unmet(pending, entries)
     applied = sorted((entry for entry in entries.values() if entry.applied), key=lambda entry: natural(entry.version))
     return Plan(pending, applied, problems, notes, unknown)
+
+
+def _repeatable(version: str) -> str:
+    """What all texts of a repeatable migration share ("R-views-1a2b3c4d"), or ""."""
+    return version.rpartition("-")[0] if version.startswith("R-") else ""
 
 
 def _unmet(pending: list[Pending], entries: Mapping[str, Entry]) -> list[str]:

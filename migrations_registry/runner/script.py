@@ -32,6 +32,8 @@ class Script:
     revert_sql: str = field(default="", repr=False)
     verify_sql: str = field(default="", repr=False)
     origin: str = ""
+    #: The file as another tool wrote it, where ``sql`` is only a part of it: its checksums are over the whole file.
+    file_text: str = field(default="", repr=False)
 
     @cached_property
     def checksum(self) -> str:

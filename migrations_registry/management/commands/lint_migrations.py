@@ -17,7 +17,7 @@ from migrations_registry.lint.live import LiveDatabase
 from migrations_registry.lint.model import RANK, Severity
 from migrations_registry.lint.output import as_github, as_json, as_sarif, as_text
 from migrations_registry.runner.errors import SourceError
-from migrations_registry.runner.source import kind_of, read_text
+from migrations_registry.runner.source import applies, applying_sql
 
 EXIT_FINDINGS = 2
 
@@ -83,7 +83,7 @@ class Command(EvenkeelCommand):
         files: list[Path] = []
         for path in paths:
             if path.is_dir():
-                files += sorted(file for file in path.rglob("*.sql") if kind_of(file) == "apply")
+                files += sorted(file for file in path.rglob("*.sql") if applies(file))
             elif path.exists():
                 files.append(path)
             else:
@@ -95,7 +95,7 @@ class Command(EvenkeelCommand):
 
 def _lint(file: Path, errors: list[str], live: LiveDatabase | None) -> Linted | None:
     try:
-        return lint(read_text(file), file=str(file), live=live)
+        return lint(applying_sql(file), file=str(file), live=live)
     except SourceError as error:
         errors.append(str(error))
         return None
