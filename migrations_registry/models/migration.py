@@ -38,6 +38,9 @@ class Migration(models.Model):
     sql = models.TextField("SQL")
     revert_sql = models.TextField("revert SQL", blank=True)
     verify_sql = models.TextField("verify SQL", blank=True)
+    file_text = models.TextField(
+        blank=True, editable=False, help_text="The file as another tool wrote it, where the SQL is only a part of it."
+    )
     checksum = models.CharField(max_length=64, editable=False, help_text="sha256 of the SQL's bytes.")
     fingerprint = models.CharField(
         max_length=64, blank=True, editable=False, help_text="Of the parse tree: equal for edits of spacing and comments."

@@ -33,9 +33,11 @@ def register_migration(
     revert_sql: str = "",
     verify_sql: str = "",
     origin: str = "",
+    file_text: str = "",
 ) -> Migration:
     """Adds a migration, or gives back the one that is already there with the same content.
 
+    ``file_text`` is the whole file of another tool of which ``sql`` is a part; that tool's checksums are over it.
     Raises NotAllowed; ServiceError for SQL that can't be parsed or run, a bad version or category, a requirement that does not
     exist; Conflict when the version is there with other content and was applied or released.
     """
@@ -49,6 +51,7 @@ def register_migration(
         "verify_sql": verify_sql,
         "requires": list(requires),
         "origin": origin[:200],
+        "file_text": file_text,
     }
     migration = Migration(application=application, version=version, created_by=actor, **values)
     script = script_of(migration)
@@ -94,6 +97,7 @@ def register_directory(*, application: Application, directory: Path, actor: audi
                 revert_sql=script.revert_sql,
                 verify_sql=script.verify_sql,
                 origin=Path(script.origin).name,
+                file_text=script.file_text,
             )
             for script in scripts
         ]
@@ -111,6 +115,7 @@ def script_of(migration: Migration) -> Script:
         conflicts=conflicts,
         revert_sql=migration.revert_sql,
         verify_sql=migration.verify_sql,
+        file_text=migration.file_text,
     )
 
 
@@ -189,7 +194,7 @@ def _again(there: Migration, given: Migration, actor: audit.Actor) -> Migration:
     return there
 
 
-CHANGEABLE = ("name", "category", "sql", "revert_sql", "verify_sql", "requires")
+CHANGEABLE = ("name", "category", "sql", "revert_sql", "verify_sql", "requires", "file_text")
 
 
 def _used_by(migration: Migration) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
+from environments.models import Application
+from migrations_registry.adopt.checksums import same
+from migrations_registry.adopt.rows import Row
 from migrations_registry.runner.errors import SourceErrors
 from migrations_registry.runner.graph import order
 from migrations_registry.runner.script import Script
 from migrations_registry.runner.source import LAYOUTS, layout_of, read_directory
+from migrations_registry.services import registry
 
 ONE, TWO = "CREATE TABLE one (id int);\n", "CREATE TABLE two (id int);\n"
 PLAN = """%syntax-version=1.0.0
@@ -203,6 +208,21 @@ def test_sqitch_changes_follow_the_plan_and_keep_their_conflicts(tmp_path: Path)
     assert two.conflicts == ("three",)
     assert "SELECT id FROM one" in one.verify_sql
     assert one.file_text.startswith("-- Deploy shop")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "tool", "algorithm"), [("sqitch", "Sqitch", "sha1"), ("sql-migrate", "sql-migrate", "sha256")])
+def test_checksums_of_the_tool_are_over_its_whole_file(name: str, tool: str, algorithm: str, tmp_path: Path) -> None:
+    application = Application.objects.create(slug="shop", name="Shop")
+    registered = registry.register_directory(
+        application=application, directory=directory_of(tmp_path, DIRECTORIES[name][0]), actor=None
+    )
+    for migration in registered:
+        script = registry.script_of(migration)
+        digest = hashlib.new(algorithm, (script.file_text or script.sql).encode()).hexdigest()
+        assert same(Row(table="t", tool=tool, key=script.name, names=(script.name,), checksum=digest), script, [script])
+    assert registered[0].file_text
+    assert registered[0].file_text != registered[0].sql
 
 
 BAD: dict[str, tuple[Mapping[str, str], str]] = {
