@@ -48,6 +48,13 @@ class Env(environ.Env):  # type: ignore[misc]
             raise ImproperlyConfigured(f"{name} names no host.")
         return url
 
+    def at_least(self, name: str, least: int, *, default: int) -> int:
+        """A whole number; raises ImproperlyConfigured for what is none, or smaller."""
+        text = self.str(name, default=str(default)).strip()
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise ImproperlyConfigured(f"{name} must be a whole number, {least} or more, not {text[:20]!r}.")
+        return int(text)
+
     def directory(self, name: str, default: Path) -> Path:
         return Path(self.str(name, default=str(default))).resolve()
 

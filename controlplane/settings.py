@@ -35,6 +35,9 @@ EVENKEEL_PG_BIN_DIRS = env.list("EVENKEEL_PG_BIN_DIRS", default=[])
 EVENKEEL_METRICS_TOKEN = env.str("EVENKEEL_METRICS_TOKEN", default="")
 # A server on which temporary databases may be made and dropped: schema proofs and restore checks. Never an environment's own.
 EVENKEEL_SCRATCH_DATABASE_URL = env.str("EVENKEEL_SCRATCH_DATABASE_URL", default="")
+# How long kept schemas of databases are kept: all of so many days, then one a week for so many weeks.
+EVENKEEL_SNAPSHOT_DAYS = env.at_least("EVENKEEL_SNAPSHOT_DAYS", 1, default=30)
+EVENKEEL_SNAPSHOT_WEEKS = env.at_least("EVENKEEL_SNAPSHOT_WEEKS", 0, default=52)
 
 INSTALLED_APPS = [
     "controlplane.apps.ControlPlaneConfig",

@@ -34,6 +34,7 @@ from migrations_registry.runner.script import Script
 from migrations_registry.runner.session import Budgets, Connector, default_runner_name
 from migrations_registry.services import policy
 from migrations_registry.services.registry import scripts_for
+from migrations_registry.services.run_schema import SchemaWatch
 
 KIND = "migrations.run"
 Mode = MigrationRun.Mode
@@ -158,6 +159,9 @@ class _Work:
     versions: Sequence[str] | None
     rollback_version: str
 
+    def __post_init__(self) -> None:
+        self.schema = SchemaWatch(self.run, self.log)
+
     def do(self) -> MigrationRun:
         report = Report(f"run-{self.run.pk}")
         try:
@@ -184,6 +188,7 @@ class _Work:
         if self.run.mode == Mode.ROLLBACK:
             runner = Runner(connector(self.run.database), self.budgets, self._name(), report.run, self.log)
             roll_back(runner, scripts, version=self.rollback_version, execute=False)
+            self.schema.before()
             roll_back(runner, scripts, version=self.rollback_version, report=report)
             return
         current = plan(database=database, versions=self.versions)
@@ -200,6 +205,7 @@ class _Work:
             dry = DryRunner(connector(self.run.database), self.budgets, self._name(), report.run, self.log)
             dry.dry_run(scripts, versions=self.versions, report=report)
         else:
+            self.schema.before()
             runner = Runner(connector(self.run.database), self.budgets, self._name(), report.run, self.log, self.run.force_reason)
             runner.apply(scripts, versions=self.versions, report=report)
 
@@ -225,6 +231,8 @@ class _Work:
     def _end(self, state: str, report: Report, error: str) -> None:
         run, now = self.run, timezone.now()
         results = [asdict(result) for result in report.results]
+        if state != State.INTERRUPTED:  # who is being stopped has no time
+            self.schema.after()
         entries = self._ledger()
         with transaction.atomic():
             ended = MigrationRun.objects.filter(pk=run.pk, state=State.RUNNING).update(

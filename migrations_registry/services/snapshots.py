@@ -6,24 +6,27 @@ import gzip
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from controlplane.core import locks
+from controlplane.core import audit, jobs, locks
+from controlplane.core.models import Job
 from environments.catalog import DocumentError, Snapshot, dump, fingerprint, load
-from environments.models import Deployment, ManagedDatabase
-from environments.services.errors import ServiceError
+from environments.models import Deployment, Environment, ManagedDatabase
+from environments.services.errors import ServiceError, require
 from migrations_registry.models import MigrationRun, SchemaSnapshot
 from migrations_registry.schema import Difference, diff
 from migrations_registry.services import policy, repairs
 
+KIND = "schema.keep"
 Cause = SchemaSnapshot.Cause
 #: Changes that a row lists; the others are counted.
 LISTED_CHANGES = 200
+#: A run that says that it is running explains no change later than this.
+LONGEST_RUN = timedelta(days=1)
 #: Results of the runner that changed a database.
 EFFECTIVE = ("applied", "reverted", "failed")
 
@@ -93,7 +96,7 @@ def keep_snapshot(
     found = fingerprint(snapshot)
     with transaction.atomic():
         # One at a time for each database: two workers with the same news make one row.
-        locks.hold_to_end(f"schema-snapshot:{database.pk}")
+        locks.hold_to_end(lock_name(database))
         latest = newest(database)
         if latest is None:
             return _add(database, snapshot, found, seen_at=seen_at, cause=cause, run=run, previous=None)
@@ -105,6 +108,19 @@ def keep_snapshot(
         if seen_at <= latest.last_seen_at:
             return latest  # the reading began before somebody else's, which saw what came after it
         return _add(database, snapshot, found, seen_at=seen_at, cause=cause, run=run, previous=latest)
+
+
+def start_keeping(*, environment: Environment, actor: audit.Actor) -> Job:
+    """Enqueues a reading of all databases of an environment. Raises NotAllowed."""
+    require(actor, "run_diagnosis", "read the schemas of an environment")
+    params = {"environment": environment.pk, "cause": Cause.ASKED.value}
+    job, _ = jobs.enqueue(kind=KIND, subject=str(environment), params=params, actor=actor)
+    return job
+
+
+def lock_name(database: ManagedDatabase) -> str:
+    """Of the lock under which the rows of a database change."""
+    return f"schema-snapshot:{database.pk}"
 
 
 def newest(database: ManagedDatabase) -> SchemaSnapshot | None:
@@ -156,41 +172,61 @@ def timeline(*, database: ManagedDatabase, since: datetime | None = None) -> lis
     With ``since``, those that were still there at that moment or began later.
     """
     rows = list(SchemaSnapshot.objects.filter(database=database).defer("document").order_by("first_seen_at"))
-    runs = list(
-        MigrationRun.objects.filter(database=database, mode__in=policy.CHANGING).select_related("actor").order_by("started_at")
-    )
-    deployments = list(
-        Deployment.objects.filter(component__environment=database.environment, live_at__isnull=False)
-        .select_related("component", "release", "actor")
-        .order_by("live_at")
-    )
+    happened = _Happened.to(database)
     steps = []
     previous: SchemaSnapshot | None = None
     for row in rows:
         if since is None or row.last_seen_at >= since or row is rows[-1]:
-            steps.append(_step(row, previous, runs, deployments))
+            steps.append(happened.step(row, previous))
         previous = row
     return steps[::-1]
 
 
-def _step(
-    row: SchemaSnapshot, previous: SchemaSnapshot | None, runs: Sequence[MigrationRun], deployments: Sequence[Deployment]
-) -> Step:
-    if previous is None:
-        return Step(row, None, (), 0, (), outside=False)
-    after, until = previous.last_seen_at, row.first_seen_at
-    between = [run for run in runs if run.started_at <= until and (run.finished_at is None or run.finished_at >= after)]
-    changing = [run for run in between if _did_something(run)]
-    events = [_of_run(run) for run in changing]
-    events += [_of_deployment(one) for one in deployments if one.live_at is not None and after <= one.live_at <= until]
-    return Step(
-        row,
-        previous,
-        tuple(row.changes),
-        row.change_count,
-        tuple(sorted(events, key=lambda event: event.at)),
-        outside=not changing,
-    )
+def step_of(row: SchemaSnapshot) -> Step:
+    """One row as a step of the timeline."""
+    before = SchemaSnapshot.objects.filter(database=row.database, first_seen_at__lt=row.first_seen_at).defer("document")
+    return _Happened.to(row.database).step(row, before.order_by("-first_seen_at").first())
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    """What happened to a database and its environment, oldest first."""
+
+    runs: Sequence[MigrationRun]
+    deployments: Sequence[Deployment]
+
+    @classmethod
+    def to(cls, database: ManagedDatabase) -> _Happened:
+        runs = MigrationRun.objects.filter(database=database, mode__in=policy.CHANGING).select_related("actor")
+        deployments = Deployment.objects.filter(component__environment=database.environment, live_at__isnull=False)
+        return cls(
+            list(runs.defer("log").order_by("started_at")),
+            list(deployments.select_related("component", "release", "actor").defer("log").order_by("live_at")),
+        )
+
+    def step(self, row: SchemaSnapshot, previous: SchemaSnapshot | None) -> Step:
+        if previous is None:
+            return Step(row, None, (), 0, (), outside=False)
+        after, until = previous.last_seen_at, row.first_seen_at
+        between = [run for run in self.runs if run.started_at <= until and _end(run) >= after]
+        # A reading before a run begins after the run's row does, and knows nothing of it yet.
+        own = row.run_id if row.cause == Cause.BEFORE_RUN else None
+        changing = [run for run in between if run.pk != own and _did_something(run)]
+        events = [_of_run(run) for run in changing]
+        events += [_of_deployment(one) for one in self.deployments if one.live_at is not None and after <= one.live_at <= until]
+        return Step(
+            row,
+            previous,
+            tuple(row.changes),
+            row.change_count,
+            tuple(sorted(events, key=lambda event: event.at)),
+            outside=not changing,
+        )
+
+
+def _end(run: MigrationRun) -> datetime:
+    """When a run ended; one whose process was lost without a trace ends some time after it began."""
+    return run.finished_at or run.started_at + LONGEST_RUN
 
 
 def _did_something(run: MigrationRun) -> bool:
@@ -286,8 +322,3 @@ def counts(snapshot: Snapshot) -> dict[str, int]:
     )
     found["indexes"] = sum(1 for _ in snapshot.indexes())
     return {name: number for name, number in sorted(found.items()) if number}
-
-
-def kept_for_runs() -> Q:
-    """Rows that a run of migrations refers to."""
-    return Q(run__isnull=False) | Q(runs_from__isnull=False) | Q(runs_to__isnull=False)
