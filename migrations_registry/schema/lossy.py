@@ -44,6 +44,12 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
             return "the values of the column are replaced by generated ones"
     if difference.kind == "table" and name in ("kind", "partition_key", "server"):
         return "the table must be made anew, without its rows"
+    if (
+        difference.kind == "extension"
+        and name == "version"
+        and version_number(wanted.value.version) < version_number(item.value.version)
+    ):
+        return "an older version means to drop the extension and make it anew, with all that it holds"
     if difference.kind == "enum" and name == "values":
         gone = [value for value in item.value.values if value not in wanted.value.values]
         if gone:
@@ -58,6 +64,11 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
         if not keeps_every_value(old_type, new_type):
             return f"values may not fit from {old_type} into {new_type}"
     return ""
+
+
+def version_number(version: str) -> tuple[tuple[int, str], ...]:
+    """ "1.10-beta" sorts after "1.9": numbers by value, everything else by text."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"[.-]", version))
 
 
 def _removal(item: Item) -> str:

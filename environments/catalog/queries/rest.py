@@ -8,7 +8,7 @@ from environments.catalog.queries.parts import FIRST_USER_OID, IN_SCOPE, own, qu
 
 
 def queries(version: int) -> dict[str, str]:
-    v15, v18 = version >= 150000, version >= 180000
+    v15, v16, v18 = version >= 150000, version >= 160000, version >= 180000
     return {
         "extensions": """SELECT e.oid, e.extname AS name, n.nspname AS schema, e.extversion AS version
             FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY 2""",
@@ -74,8 +74,10 @@ def queries(version: int) -> dict[str, str]:
         "settings": """SELECT CASE WHEN s.setrole = 0 THEN '' ELSE pg_get_userbyid(s.setrole) END AS role, s.setconfig
             FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database() ORDER BY 1""",
         "roles": f"""SELECT r.oid, r.rolname AS name, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
-                r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text AS valid_until,
+                r.rolreplication, r.rolbypassrls, r.rolconnlimit, NULLIF(r.rolvaliduntil, 'infinity')::text AS valid_until,
                 ARRAY(SELECT pg_get_userbyid(m.roleid)::text || CASE WHEN bool_or(m.admin_option) THEN ' WITH ADMIN' ELSE '' END
+                          || CASE WHEN {"bool_or(m.inherit_option)" if v16 else "r.rolinherit"} THEN '' ELSE ' WITHOUT INHERIT' END
+                          || {"CASE WHEN bool_or(m.set_option) THEN '' ELSE ' WITHOUT SET' END" if v16 else "''"}
                       FROM pg_auth_members m WHERE m.member = r.oid GROUP BY m.roleid ORDER BY 1) AS member_of,
                 (SELECT s.setconfig FROM pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0) AS settings
             FROM pg_roles r WHERE r.oid >= {FIRST_USER_OID} ORDER BY 2""",

@@ -158,7 +158,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role of the whole server, without its password. ``attributes`` are keywords: LOGIN, CREATEDB, …"""
+    """A role of the whole server, without its password. ``attributes`` are keywords: LOGIN, CREATEDB, …
+
+    ``member_of`` are names of roles, each followed by what is not usual: " WITH ADMIN", " WITHOUT INHERIT", " WITHOUT SET".
+    """
 
     name: str
     attributes: tuple[str, ...] = ()

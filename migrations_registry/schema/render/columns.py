@@ -100,14 +100,23 @@ def changed_foreign_options(old: tuple[str, ...], new: tuple[str, ...]) -> sql.C
     return comma(parts)
 
 
-def extras(item: Item, old: Column | None = None) -> list[Statement]:
+#: The storage of types that can be stored outside of the row and are not "extended" by themselves (pg_type.typstorage).
+_STORAGE = {"numeric": "MAIN", "inet": "MAIN", "cidr": "MAIN", "tsquery": "PLAIN"}
+
+
+def _storage_of(type_name: str) -> str:
+    """What SET STORAGE DEFAULT means, which PostgreSQL 15 can't say."""
+    return _STORAGE.get(type_name.split("(", maxsplit=1)[0], "EXTENDED")
+
+
+def extras(item: Item, context: Context, old: Column | None = None) -> list[Statement]:
     """Storage, compression, statistics target and options, which no column definition of all versions can hold."""
     table, column = item.parent, item.value
     old = old or Column(column.name)
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
     found = []
     if column.storage != old.storage:
-        storage = raw(column.storage.upper() or "DEFAULT")
+        storage = raw(column.storage.upper() or (_storage_of(column.type) if context.major_version < 16 else "DEFAULT"))
         found.append(say("ALTER {} {} ALTER COLUMN {} SET STORAGE {}", *head, storage, lock=EXCLUSIVE))
     if column.compression != old.compression:
         compression = raw(column.compression or "default")
@@ -137,7 +146,7 @@ def create(item: Item, context: Context) -> list[Statement]:
         hazards = ("fails when the table has rows, for want of a value; nothing is changed then",)
     head = (table_word(table), ident(table.schema, table.name))
     found = [say("ALTER {} {} ADD COLUMN {}", *head, definition(column, context=context), lock=EXCLUSIVE, hazards=hazards)]
-    return found + extras(item) + created(column_address(item), column, context)
+    return found + extras(item, context) + created(column_address(item), column, context)
 
 
 def drop(item: Item) -> list[Statement]:
@@ -249,7 +258,7 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
         options = changed_foreign_options(before.foreign_options, after.foreign_options)
         found.append(say("ALTER {} {} ALTER COLUMN {} OPTIONS ({})", *head, options, lock=EXCLUSIVE))
     # A change of type sets the storage of the new type.
-    found += extras(new, before)
+    found += extras(new, context, before)
     found += altered(column_address(new), before, after, changed)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migrations_registry.schema.items import Item
+from migrations_registry.schema.lossy import version_number
 from migrations_registry.schema.render.access import STATES, Address, Context, altered, created
 from migrations_registry.schema.statements import (
     LOSES_DATA,
@@ -25,8 +26,10 @@ def extension_address(item: Item) -> Address:
 
 def create_extension(item: Item, context: Context) -> list[Statement]:
     value = item.value
-    # An extension comes with a comment of its own, so only one that is missing would have to be made: it is not.
-    return [say("CREATE EXTENSION {} SCHEMA {} VERSION {}", ident(value.name), ident(value.schema), literal(value.version))]
+    parts = (ident(value.name), ident(value.schema), literal(value.version))
+    made = say("CREATE EXTENSION {} SCHEMA {} VERSION {}", *parts)
+    # An extension comes with a comment of its own, which may have been taken away or written anew.
+    return [made, say("COMMENT ON {} IS {}", extension_address(item).object, literal(value.comment or None))]
 
 
 def drop_extension(item: Item) -> list[Statement]:
@@ -37,6 +40,8 @@ def alter_extension(old: Item, new: Item, changed: set[str], context: Context) -
     value = new.value
     found = []
     if "version" in changed:
+        if version_number(value.version) < version_number(old.value.version):
+            return None  # extensions bring scripts for the way up
         found.append(say("ALTER EXTENSION {} UPDATE TO {}", ident(value.name), literal(value.version)))
     if "schema" in changed or old.value.schema != value.schema:
         found.append(say("ALTER EXTENSION {} SET SCHEMA {}", ident(value.name), ident(value.schema)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from psycopg import sql
@@ -13,6 +14,7 @@ from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import (
     AUTHORISATION,
     Statement,
+    comma,
     compose,
     ident,
     key_value,
@@ -28,7 +30,7 @@ def create_role(item: Item, context: Context) -> list[Statement]:
     value: Role = item.value
     hazards = (AUTHORISATION, "a password must be set by hand") if "LOGIN" in value.attributes else (AUTHORISATION,)
     found = [say("CREATE ROLE {} {}", ident(value.name), _role_options(value), hazards=hazards)]
-    return found + _role_rest(Role(value.name), value)
+    return found + _role_rest(Role(value.name), value, context)
 
 
 ATTRIBUTES = ("SUPERUSER", "INHERIT", "CREATEROLE", "CREATEDB", "LOGIN", "REPLICATION", "BYPASSRLS")
@@ -44,23 +46,32 @@ def _role_options(value: Role) -> sql.Composable:
     return sql.SQL(" ").join(words)
 
 
-def _role_rest(before: Role, after: Role) -> list[Statement]:
+_MEMBERSHIP = re.compile(r"(?P<role>.*?)(?P<admin> WITH ADMIN)?(?P<inherit> WITHOUT INHERIT)?(?P<set> WITHOUT SET)?\Z", re.DOTALL)
+
+
+def _role_rest(before: Role, after: Role, context: Context) -> list[Statement]:
     called = ident(after.name)
     found = []
     for membership in before.member_of:
         if membership not in after.member_of:
-            found.append(
-                say("REVOKE {} FROM {}", ident(membership.removesuffix(" WITH ADMIN")), called, hazards=(AUTHORISATION,))
-            )
+            role = _MEMBERSHIP.match(membership)["role"]  # type: ignore[index]
+            found.append(say("REVOKE {} FROM {}", ident(role), called, hazards=(AUTHORISATION,)))
     for membership in after.member_of:
         if membership not in before.member_of:
-            admin = raw(" WITH ADMIN OPTION" if membership.endswith(" WITH ADMIN") else "")
-            parts = (ident(membership.removesuffix(" WITH ADMIN")), called, admin)
-            found.append(say("GRANT {} TO {}{}", *parts, hazards=(AUTHORISATION,)))
+            found.append(_membership(membership, called, context))
     found += _settings(compose("ROLE {}", called), before.settings, after.settings)
     if before.comment != after.comment:
         found.append(say("COMMENT ON ROLE {} IS {}", called, literal(after.comment or None)))
     return found
+
+
+def _membership(membership: str, called: sql.Composable, context: Context) -> Statement:
+    parts: Any = _MEMBERSHIP.match(membership)
+    options = raw(" WITH ADMIN OPTION" if parts["admin"] else "")
+    if context.major_version >= 16:
+        words = (("ADMIN", bool(parts["admin"])), ("INHERIT", not parts["inherit"]), ("SET", not parts["set"]))
+        options = raw(" WITH " + ", ".join(f"{word} {'TRUE' if on else 'FALSE'}" for word, on in words))
+    return say("GRANT {} TO {}{}", ident(parts["role"]), called, options, hazards=(AUTHORISATION,))
 
 
 def drop_role(item: Item) -> list[Statement]:
@@ -71,18 +82,32 @@ def alter_role(old: Item, new: Item, changed: set[str], context: Context) -> Alt
     found = []
     if changed & {"attributes", "connection_limit", "valid_until"}:
         found.append(say("ALTER ROLE {} {}", ident(new.value.name), _role_options(new.value), hazards=(AUTHORISATION,)))
-    return found + _role_rest(old.value, new.value)
+    return found + _role_rest(old.value, new.value, context)
 
 
 def _settings(who: sql.Composable, old: tuple[str, ...], new: tuple[str, ...]) -> list[Statement]:
     before, after = dict(map(key_value, old)), dict(map(key_value, new))
     found = [say("ALTER {} RESET {}", who, ident(*key.split("."))) for key in before if key not in after]
     found += [
-        say("ALTER {} SET {} = {}", who, ident(*key.split(".")), literal(value))
+        say("ALTER {} SET {} = {}", who, ident(*key.split(".")), _setting(key, value))
         for key, value in after.items()
         if before.get(key) != value
     ]
     return found
+
+
+#: Settings that hold a list of names, which PostgreSQL quotes one by one (GUC_LIST_QUOTE in guc_tables.c).
+_LISTS = frozenset(
+    {"local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces",
+     "unix_socket_directories"}
+)  # fmt: skip
+_LIST_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|\Z)')
+
+
+def _setting(key: str, value: str) -> sql.Composable:
+    if key.lower() not in _LISTS or not value.strip():
+        return literal(value)
+    return comma([literal(quoted.replace('""', '"') or plain) for quoted, plain in _LIST_ITEM.findall(value)])
 
 
 def _settings_of(item: Item, database: str) -> sql.Composable:

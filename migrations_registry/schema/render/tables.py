@@ -78,7 +78,7 @@ def create(item: Item, context: Context, world: Items) -> list[Statement]:
     for column in table.columns:
         above = parent.value.column(column.name) if parent is not None else None
         one = Item(Ref("column", dotted(table.schema, table.name, column.name)), column, table)
-        found += columns.extras(one, above if column.inherited else None)
+        found += columns.extras(one, context, above if column.inherited else None)
         found += created(columns.column_address(one), column, context)
     found += created(table_address(item), table, context)
     if table.row_security or table.force_row_security:

@@ -35,6 +35,29 @@ def revert(url: str, repair: Repair) -> None:
     run(url, [statement.sql for statement in repair.revert_statements])
 
 
+def rows(url: str, one: Snapshot, two: Snapshot, repair: Repair) -> dict[str, list[tuple[str | None, ...]]]:
+    """The rows of every table that both have and that isn't made anew: the columns of one type in both, as text."""
+    found = {}
+    with psycopg.connect(url) as connection:
+        for name in one.tables.keys() & two.tables.keys():
+            table, other = one.tables[name], two.tables[name]
+            made_anew = any(d.property in ("kind", "partition_key") for d in repair.differences if d.object == name)
+            if made_anew or table.kind == "foreign table":
+                continue
+            columns = sorted(
+                column.name
+                for column in table.columns
+                for twin in [other.column(column.name)]
+                if twin is not None and twin.type == column.type and not (column.generated or twin.generated)
+            )
+            query = sql.SQL("SELECT {} FROM {}").format(
+                sql.SQL(", ").join([sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns]),
+                sql.Identifier(table.schema, table.name),
+            )
+            found[name] = sorted(connection.execute(query).fetchall(), key=repr)
+    return found
+
+
 def shown(result: DiffResult) -> list[str]:
     return [str(difference) for difference in result.differences]
 
