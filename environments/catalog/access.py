@@ -58,7 +58,7 @@ class Access:
 
     def __init__(self, rows: dict[str, list[Any]]) -> None:
         self._comments: dict[tuple[int, int, int], str] = {
-            (row.classoid, row.objoid, row.objsubid): row.description for row in rows["comments"]
+            (classoid, objoid, objsubid): description for classoid, objoid, objsubid, description in rows["comments"]
         }
         self._labels: dict[tuple[int, int, int], list[str]] = defaultdict(list)
         for row in rows["labels"]:
@@ -72,6 +72,16 @@ class Access:
             if row.privilege is not None:
                 grants.append((OWNER if row.to_owner else row.grantee, row.privilege, row.grantable))
         self._grants = {key: normalise(kinds[key], grants) for key, grants in explicit.items() if kinds[key] in EVERYTHING}
+        self._described = {oid for said in (self._comments, self._labels, self._grants) for _, oid, sub in said if sub}
+
+    def has_columns(self, oid: int) -> bool:
+        """Whether anything is said about a column of this relation."""
+        return oid in self._described
+
+    def has(self, catalogue: int, oid: int, sub: int) -> bool:
+        """Whether anything is said about this object; the catalogue by its OID."""
+        key = (catalogue, oid, sub)
+        return key in self._comments or key in self._grants or key in self._labels
 
     def comment(self, catalogue: str, oid: int, sub: int = 0) -> str:
         return self._comments.get((CLASSES[catalogue], oid, sub), "")

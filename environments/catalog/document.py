@@ -9,14 +9,11 @@ import json
 import os
 import re
 import secrets
-import types
 import zlib
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
+from environments.catalog import plain
 from environments.catalog.names import dotted
 from environments.catalog.values import Snapshot
 
@@ -44,7 +41,7 @@ class DocumentError(Exception):
 
 def dump(snapshot: Snapshot) -> str:
     """The snapshot as JSON: the same snapshot gives the same text. Empty values are left out."""
-    text = _json(_plain(snapshot))
+    text = plain.as_text(snapshot)
     return f'{{"format": "{FORMAT}", "version": {FORMAT_VERSION}, "sha256": "{_digest(text)}", "snapshot": {text}}}'
 
 
@@ -67,14 +64,14 @@ def load(text: str) -> Snapshot:
             f"This snapshot has format version {version!r}; this version of Evenkeel reads version {FORMAT_VERSION}. "
             "Take it again, or use the version of Evenkeel that made it."
         )
-    if "sha256" in document and document["sha256"] != _digest(_json(document.get("snapshot"))):
+    if "sha256" in document and document["sha256"] != _digest(plain.json_text(document.get("snapshot"))):
         raise DocumentError("This snapshot is damaged: its checksum is another one than its content's. Take it again.")
     try:
         if _RARE_ESCAPES.search(text):
             _check_texts(document)
-        snapshot: Snapshot = _value(Snapshot, document.get("snapshot"))
+        snapshot: Snapshot = plain.value_of(Snapshot, document.get("snapshot"))
         _check_names(snapshot)
-    except _UnknownFieldError as error:
+    except plain.UnknownFieldError as error:
         raise DocumentError(
             f"This snapshot was made by a newer version of Evenkeel: {error}. Take it again, or use that version."
         ) from error
@@ -131,20 +128,10 @@ def read(path: Path) -> Snapshot:
 
 def fingerprint(snapshot: Snapshot) -> str:
     """sha256 of all that comparison looks at: equal for databases of equal schema, whatever their size, age and name."""
-    compared = {
-        field.name: _plain(getattr(snapshot, field.name), compared_only=True)
-        for field in fields(snapshot)
-        if isinstance(getattr(snapshot, field.name), Mapping) and field.name != "roles"
-    }
-    return hashlib.sha256(json.dumps(compared, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-class _UnknownFieldError(TypeError):
-    """A field that no value of this version has."""
-
-
-def _json(plain: Any) -> str:
-    return json.dumps(plain, ensure_ascii=False)
+    digest = hashlib.sha256()
+    for piece in plain.canonical(snapshot):
+        digest.update(piece.encode())
+    return digest.hexdigest()
 
 
 def _digest(text: str) -> str:
@@ -173,57 +160,3 @@ def _check_texts(value: Any) -> None:
         value.encode()
         if "\0" in value:
             raise ValueError("a text holds a NUL")
-
-
-@cache
-def _fields(cls: type) -> tuple[tuple[str, Any, Any, bool], ...]:
-    """(name, type, default, compared) of a dataclass."""
-    hints = get_type_hints(cls)
-    return tuple((f.name, hints[f.name], f.default, f.metadata.get("compared", True)) for f in fields(cls))
-
-
-def _plain(value: Any, *, compared_only: bool = False) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        found = {}
-        for name, _, default, compared in _fields(type(value)):
-            item = getattr(value, name)
-            if (compared or not compared_only) and (item != default or type(item) is not type(default)):
-                found[name] = _plain(item, compared_only=compared_only)
-        return found
-    if isinstance(value, Mapping):
-        return {key: _plain(item, compared_only=compared_only) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item, compared_only=compared_only) for item in value]
-    return value
-
-
-def _value(hint: Any, data: Any) -> Any:  # noqa: PLR0911 (one return a kind of type)
-    """``data`` as the type that ``hint`` says; raises TypeError where it is something else."""
-    if isinstance(hint, type) and is_dataclass(hint):
-        if not isinstance(data, dict):
-            raise TypeError(f"a {hint.__name__} was expected, not {type(data).__name__}")
-        known = {name: kind for name, kind, _, _ in _fields(hint)}
-        unknown = data.keys() - known.keys()
-        if unknown:
-            raise _UnknownFieldError(f"{hint.__name__} has no {', '.join(sorted(unknown))} here")
-        return hint(**{name: _value(known[name], item) for name, item in data.items()})
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        options = [option for option in get_args(hint) if option is not type(None)]
-        return None if data is None else _value(options[0], data)
-    if origin is tuple:
-        arguments = get_args(hint)
-        if not isinstance(data, list):
-            raise TypeError(f"a list was expected, not {type(data).__name__}")
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_value(arguments[0], item) for item in data)
-        return tuple(_value(kind, item) for kind, item in zip(arguments, data, strict=True))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(data, dict):
-            raise TypeError(f"an object was expected, not {type(data).__name__}")
-        return {key: _value(get_args(hint)[1], item) for key, item in data.items()}
-    if hint is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if type(data) is not hint:
-        raise TypeError(f"{hint.__name__} was expected, not {type(data).__name__}")
-    return data

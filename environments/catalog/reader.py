@@ -1,21 +1,22 @@
-"""Reads one snapshot of a database: two round trips, one transaction, nothing written."""
+"""Reads one snapshot of a database: a few round trips, one transaction, nothing written."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
-from psycopg.rows import namedtuple_row
+from psycopg.rows import namedtuple_row, tuple_row
 
 from environments.catalog import code, queries, relations, rest, types
 from environments.catalog.access import Access
+from environments.catalog.members import Members
 from environments.catalog.profiles import PLAIN, Profile
 from environments.catalog.values import NotSeen, Ref, Schema, Snapshot
 
@@ -40,6 +41,8 @@ class Reading:
     rows: dict[str, list[Any]]
     version: int
     access: Access
+    #: OIDs that the dependencies speak of: only what is among them needs a name there.
+    needed: frozenset[int] = frozenset()
     #: (catalogue, oid, column number) -> logical name; the only place where OIDs are known.
     refs: dict[tuple[int, int, int], Ref] = field(default_factory=dict)
     not_seen: list[NotSeen] = field(default_factory=list)
@@ -86,6 +89,11 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
     version = connection.info.server_version
     if version < 140000:
         raise CatalogError(f"PostgreSQL {version // 10_000} is too old: versions 14 and later can be read.")
+    with _no_collection():
+        return _read_at_once(connection, version, schemas, profile)
+
+
+def _read_at_once(connection: psycopg.Connection[Any], version: int, schemas: tuple[str, ...], profile: Profile) -> Snapshot:
     with connection.transaction(), connection.cursor(row_factory=namedtuple_row) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(
@@ -97,23 +105,66 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
         moment: Any = cursor.execute("SELECT now() AS now, current_user AS role, current_database() AS database").fetchone()
         namespaces = cursor.execute(queries.NAMESPACES).fetchall()
         chosen = _chosen(namespaces, schemas, profile)
-        parameters = {"namespaces": [row.oid for row in chosen]}
         wanted = queries.queries(version)
-        with connection.pipeline():
-            cursors = {name: connection.cursor(row_factory=namedtuple_row) for name in wanted}
-            for name, query in wanted.items():
-                cursors[name].execute(query, parameters)  # type: ignore[call-overload]
-        rows = {name: one.fetchall() for name, one in cursors.items()}
-    with _no_collection():
-        return _build(
-            rows,
-            namespaces=chosen,
-            version=version,
-            database=moment.database,
-            role=moment.role,
-            taken_at=moment.now,
-            profile=profile,
-        )
+        batches = [[name for name in wanted if name not in queries.MANY], *([name] for name in queries.MANY)]
+        parameters = {"namespaces": [row.oid for row in chosen]}
+        with closing(_fetched(connection, [{name: wanted[name] for name in names} for names in batches], parameters)) as fetched:
+            rows = next(fetched)
+            reading = Reading(rows, version, Access(rows), _mentioned(rows["dependencies"]))
+            found_schemas = _schemas(reading, chosen)
+            built = relations.Relations(reading)
+            for many in fetched:
+                for name, some in many.items():
+                    built.members.take(name, some)
+    found = {
+        "schemas": found_schemas,
+        **types.build(reading, built),
+        **built.build(),
+        **code.build(reading),
+        **rest.build(reading, profile),
+    }
+    return Snapshot(
+        server_version=version,
+        database=moment.database,
+        role=moment.role,
+        taken_at=moment.now.isoformat(timespec="seconds"),
+        profile=profile.name,
+        dependencies=_dependencies(reading, built.members),
+        not_seen=tuple(reading.not_seen),
+        **found,
+    )
+
+
+Rows = dict[str, list[Any]]
+
+
+def _fetched(connection: psycopg.Connection[Any], batches: list[dict[str, str]], parameters: dict[str, Any]) -> Generator[Rows]:
+    """The rows of each batch of queries; a thread takes in the next batch while the values of the one before are made.
+
+    A batch is one round trip. Without the thread the server would wait for this process whenever a socket is full.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
+        coming = pool.submit(_fetch, connection, batches[0], parameters)
+        for following in batches[1:]:
+            rows = coming.result()
+            coming = pool.submit(_fetch, connection, following, parameters)
+            yield rows
+            del rows
+        yield coming.result()
+
+
+def _fetch(connection: psycopg.Connection[Any], wanted: dict[str, str], parameters: dict[str, Any]) -> Rows:
+    with connection.pipeline():
+        cursors = {}
+        for name, query in wanted.items():
+            factory: Any = tuple_row if name in queries.PLAIN_ROWS else namedtuple_row
+            cursors[name] = connection.cursor(row_factory=factory)
+            cursors[name].execute(query, parameters)  # type: ignore[call-overload]
+    rows = {}
+    for name in wanted:
+        with cursors.pop(name) as cursor:  # closing it frees what the driver holds
+            rows[name] = cursor.fetchall()
+    return rows
 
 
 @contextmanager
@@ -140,51 +191,46 @@ def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -
     return [row for row in namespaces if not row.of_extension and not profile.leaves_out("schemas", row.name)]
 
 
-def _build(
-    rows: dict[str, list[Any]],
-    *,
-    namespaces: list[Any],
-    version: int,
-    database: str,
-    role: str,
-    taken_at: datetime,
-    profile: Profile,
-) -> Snapshot:
-    reading = Reading(rows, version, Access(rows))
-    schemas = {}
+def _schemas(reading: Reading, namespaces: list[Any]) -> dict[str, Schema]:
+    found = {}
     for row in namespaces:
         reading.name("pg_namespace", row.oid, Ref("schema", row.name))
-        schemas[row.name] = Schema(row.name, row.owner, **reading.access.of("pg_namespace", row.oid))
-    found: dict[str, Any] = {"schemas": schemas}
-    built = relations.Relations(reading)
-    found |= types.build(reading, built)
-    found |= built.build()
-    found |= code.build(reading)
-    found |= rest.build(reading, profile)
-    return Snapshot(
-        server_version=version,
-        database=database,
-        role=role,
-        taken_at=taken_at.isoformat(timespec="seconds"),
-        profile=profile.name,
-        dependencies=_dependencies(reading),
-        not_seen=tuple(reading.not_seen),
-        **found,
-    )
+        found[row.name] = Schema(row.name, row.owner, **reading.access.of("pg_namespace", row.oid))
+    return found
 
 
-def _dependencies(reading: Reading) -> tuple[tuple[Ref, Ref], ...]:
+def _mentioned(dependencies: list[Any]) -> frozenset[int]:
+    found: set[int] = set()
+    for _, oid, _, _, on, _, _ in dependencies:
+        found.add(oid)
+        found.add(on)
+    return frozenset(found)
+
+
+def _dependencies(reading: Reading, members: Members) -> tuple[tuple[Ref, Ref], ...]:
     """pg_depend by logical names: what stands on what. Objects that aren't in the snapshot drop out."""
     refs, rows = reading.refs, reading.rows["dependencies"]
-    for row in rows:
-        if row.deptype == "e":  # what an extension brought along is the extension
-            extension = refs.get((row.refclassid, row.refobjid, 0))
+    for classid, oid, _, on_class, on, _, kind in rows:
+        if kind == "e":  # what an extension brought along is the extension
+            extension = refs.get((on_class, on, 0))
             if extension is not None:
-                refs.setdefault((row.classid, row.objid, 0), extension)
+                refs.setdefault((classid, oid, 0), extension)
+    relation = queries.CLASSES["pg_class"]
+
+    def named(key: tuple[int, int, int]) -> Ref | None:
+        classid, oid, sub = key
+        ref = (members.column_ref(oid, sub) if classid == relation else refs.get(key)) if sub else None
+        return ref or refs.get((classid, oid, 0))
+
+    known: dict[tuple[int, int, int], Ref | None] = {}
     edges = set()
-    for row in rows:
-        dependent = refs.get((row.classid, row.objid, row.objsubid)) or refs.get((row.classid, row.objid, 0))
-        on = refs.get((row.refclassid, row.refobjid, row.refobjsubid)) or refs.get((row.refclassid, row.refobjid, 0))
-        if dependent is not None and on is not None and dependent != on:
-            edges.add((dependent, on))
+    for classid, oid, sub, on_class, on, on_sub, _ in rows:
+        one, two = (classid, oid, sub), (on_class, on, on_sub)
+        if one not in known:
+            known[one] = named(one)
+        if two not in known:
+            known[two] = named(two)
+        dependent, ground = known[one], known[two]
+        if dependent is not None and ground is not None and dependent != ground:
+            edges.add((dependent, ground))
     return tuple(sorted(edges))

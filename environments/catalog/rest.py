@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from environments.catalog.access import normalise
+from environments.catalog.members import enabled
 from environments.catalog.names import dotted
-from environments.catalog.relations import enabled
 from environments.catalog.values import (
     OWNER,
     DefaultPrivileges,

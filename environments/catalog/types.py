@@ -18,9 +18,8 @@ PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin", "d": "default"}
 def build(reading: Reading, relations: Relations) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {"enums": {}, "domains": {}, "composites": {}, "ranges": {}}
     domain_constraints: dict[int, list[Any]] = {}
-    for constraint in reading.rows["constraints"]:
-        if constraint.contypid:
-            domain_constraints.setdefault(constraint.contypid, []).append(constraint)
+    for constraint in reading.rows["domain_constraints"]:
+        domain_constraints.setdefault(constraint.contypid, []).append(constraint)
     for row in reading.rows["types"]:
         name = dotted(row.schema, row.name)
         ref = Ref(KINDS[row.kind], name)
@@ -48,7 +47,7 @@ def build(reading: Reading, relations: Relations) -> dict[str, Any]:
                 canonical=row.canonical or "", subtype_diff=row.subdiff or "", multirange=row.multirange or "", **common,
             )  # fmt: skip
         else:
-            found["composites"][name] = Composite(columns=relations.columns(relations.relations[row.typrelid]), **common)
+            found["composites"][name] = Composite(columns=relations.columns(row.typrelid), **common)
     found["collations"] = _collations(reading)
     return found
 

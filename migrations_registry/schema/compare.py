@@ -10,7 +10,7 @@ from typing import Any
 
 from environments.catalog.names import default_name, quote
 from environments.catalog.values import Constraint, Ref, Snapshot, Table
-from migrations_registry.schema.items import Item, Items, compared_fields, items, plain
+from migrations_registry.schema.items import Item, Items, compared_fields, differing_items, plain
 from migrations_registry.schema.spelling import same_text
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
@@ -106,7 +106,7 @@ EVERYTHING = Selection()
 
 def diff(base: Snapshot, target: Snapshot, selection: Selection = EVERYTHING) -> DiffResult:
     """What must change in ``base`` to be like ``target``: most severe kinds first, then by kind, name and property."""
-    left, right = items(base), items(target)
+    left, right = differing_items(base, target)
     renames = same_but_for_the_name(left, right)
     found: list[Difference] = []
     spelling: list[Difference] = []

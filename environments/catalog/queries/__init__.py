@@ -15,10 +15,15 @@ SELECT n.oid, n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner,
        has_schema_privilege(n.oid, 'USAGE') AS usable
 FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname"""
 
+#: The queries with the most rows, by far, in the order in which their rows are needed.
+MANY = ("columns", "indexes", "constraints")
+#: These come as plain tuples, all others with names.
+PLAIN_ROWS = frozenset({*MANY, "comments", "dependencies"})
+
 
 def queries(version: int) -> dict[str, str]:
     """Name -> SQL for a server of that version number (PostgreSQL's own: 180003)."""
     return shared.queries() | relations.queries(version) | code.queries(version) | rest.queries(version)
 
 
-__all__ = ["CLASSES", "FIRST_USER_OID", "NAMESPACES", "PUBLIC_SCHEMA_OID", "queries"]
+__all__ = ["CLASSES", "FIRST_USER_OID", "MANY", "NAMESPACES", "PLAIN_ROWS", "PUBLIC_SCHEMA_OID", "queries"]

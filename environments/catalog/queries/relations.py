@@ -6,6 +6,14 @@ from __future__ import annotations
 
 from environments.catalog.queries.parts import IN_SCOPE, own, qualified
 
+#: What stands behind every NOT NULL column since PostgreSQL 18 and says no more than the column. Names that were shortened or
+#: numbered are left to :class:`environments.catalog.members.Members`.
+_MORE_THAN_NOT_NULL = """ AND (k.contype <> 'n' OR NOT k.convalidated OR k.connoinherit
+                OR k.conname <> c.relname || '_' || a.attname || '_not_null'
+                OR k.oid IN (SELECT objoid FROM pg_description WHERE classoid = 2606))"""
+_NOT_NULL_COLUMN = """ LEFT JOIN pg_class c ON c.oid = k.conrelid
+            LEFT JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] AND k.contype = 'n'"""
+
 
 def queries(version: int) -> dict[str, str]:
     v18 = version >= 180000
@@ -42,12 +50,17 @@ def queries(version: int) -> dict[str, str]:
             LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
             WHERE c.relnamespace {IN_SCOPE} AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped
             ORDER BY a.attrelid, a.attnum""",
-        "constraints": f"""SELECT k.oid, k.conname AS name, k.conrelid, k.contypid, k.contype AS kind, k.conkey, k.confrelid,
+        "constraints": f"""SELECT k.oid, k.conname AS name, k.conrelid, k.contype AS kind, k.conkey, k.confrelid,
                 k.confkey, pg_get_constraintdef(k.oid) AS definition, k.confdeltype, k.confupdtype, k.condeferrable,
                 k.condeferred, k.convalidated, k.connoinherit, k.conindid,
                 {"k.conenforced" if v18 else "true"} AS enforced,
                 k.conparentid <> 0 OR (k.coninhcount > 0 AND NOT k.conislocal) AS inherited
-            FROM pg_constraint k WHERE k.connamespace {IN_SCOPE} AND k.contype <> 't' ORDER BY k.conname""",
+            FROM pg_constraint k{_NOT_NULL_COLUMN if v18 else ""}
+            WHERE k.connamespace {IN_SCOPE} AND k.conrelid <> 0 AND k.contype <> 't'{_MORE_THAN_NOT_NULL if v18 else ""}
+            ORDER BY k.conname""",
+        "domain_constraints": f"""SELECT k.oid, k.conname AS name, k.contypid, k.contype AS kind,
+                pg_get_constraintdef(k.oid) AS definition, k.convalidated
+            FROM pg_constraint k WHERE k.connamespace {IN_SCOPE} AND k.contypid <> 0 ORDER BY k.conname""",
         "indexes": f"""SELECT i.indexrelid AS oid, i.indrelid, c.relname AS name, n.nspname AS schema, i.indisunique AS is_unique,
                 am.amname AS method, pg_get_indexdef(i.indexrelid) AS definition, i.indkey::int2[] AS keys,
                 i.indnkeyatts AS key_count, c.reloptions AS options, ts.spcname AS tablespace,
@@ -55,10 +68,12 @@ def queries(version: int) -> dict[str, str]:
                      FROM generate_series(1, i.indnatts) k) END AS texts,
                 CASE WHEN i.indpred IS NOT NULL THEN pg_get_expr(i.indpred, i.indrelid) END AS predicate,
                 i.indisvalid AS valid, i.indisclustered AS clustered, i.indisreplident AS replident, c.relpages AS pages,
+                k.conname AS constraint,
                 CASE WHEN i.indexprs IS NOT NULL THEN ARRAY(SELECT ARRAY[a.attnum::int, a.attstattarget::int] FROM pg_attribute a
                      WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0 ORDER BY a.attnum) END AS statistics
             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+            LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
             WHERE c.relnamespace {IN_SCOPE} ORDER BY c.relname""",
         "sequences": f"""SELECT c.oid, n.nspname AS schema, c.relname AS name, pg_get_userbyid(c.relowner) AS owner,
                 c.relpersistence AS persistence, format_type(s.seqtypid, NULL) AS type, s.seqstart, s.seqincrement, s.seqmin,

@@ -13,15 +13,15 @@ def queries() -> dict[str, str]:
             UNION ALL SELECT classoid, objoid, 0, description FROM pg_shdescription""",
         "labels": """SELECT classoid, objoid, objsubid, provider || '=' || label AS label FROM pg_seclabel ORDER BY 4""",
         "grants": _grants(),
-        "dependencies": f"""SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend
-            WHERE objid >= {FIRST_USER_OID} AND refobjid >= {FIRST_USER_OID} AND refclassid <> 2615
-              AND deptype IN ('n', 'a', 'i', 'e') AND classid NOT IN (2606, 2600)
-            UNION ALL
-            -- Of constraints only what leads out of their own table: columns of their own go with them anyway.
-            SELECT d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid, d.refobjsubid, d.deptype
-            FROM pg_depend d JOIN pg_constraint k ON k.oid = d.objid
-            WHERE d.classid = 2606 AND d.refobjid >= {FIRST_USER_OID} AND d.refclassid <> 2615 AND d.deptype = 'n'
-              AND NOT (d.refclassid = 1259 AND d.refobjid = k.conrelid)""",
+        # Left out is what leads to an object's own parts (deptype "i": row types, sequences of identities, indexes of keys), from
+        # a default to its own column, and from a constraint to the columns of its own table, which go with them anyway.
+        "dependencies": f"""SELECT d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid, d.refobjsubid, d.deptype
+            FROM pg_depend d LEFT JOIN pg_constraint k ON d.classid = 2606 AND k.oid = d.objid
+            LEFT JOIN pg_attrdef a ON d.classid = 2604 AND a.oid = d.objid
+            WHERE d.objid >= {FIRST_USER_OID} AND d.refobjid >= {FIRST_USER_OID} AND d.refclassid <> 2615
+              AND d.deptype IN ('n', 'a', 'e') AND d.classid <> 2600
+              AND (d.classid <> 2606 OR (d.deptype = 'n' AND NOT (d.refclassid = 1259 AND d.refobjid = k.conrelid)))
+              AND (d.classid <> 2604 OR NOT (d.refclassid = 1259 AND d.refobjid = a.adrelid AND d.refobjsubid = a.adnum))""",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Stands for the owner in :class:`Grant`, so that two databases with different owners can hold the same grants.
 OWNER = "<owner>"
@@ -18,8 +18,7 @@ def unlike(default: Any = "") -> Any:
     return field(default=default, metadata={"compared": False})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(NamedTuple):
     """What an object is called: ``Ref("column", "public.sessions.title")``."""
 
     kind: str
