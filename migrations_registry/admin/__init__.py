@@ -1,3 +1,4 @@
-"""Migrations on the screen: the rows, the overview, and what this floor adds to the pages of the one below."""
+"""Migrations on the screen: the rows, the overview, drift, and what this floor adds to the pages of the one below."""
 
-from migrations_registry.admin import additions, migration, overview, run  # noqa: F401  the import registers
+from migrations_registry.admin import additions, kept, migration, overview, run, timeline  # noqa: F401  the import registers
+from migrations_registry.admin.drift import actions, page  # noqa: F401

@@ -101,12 +101,13 @@ def accept_drift(
     reason: str,
     expires_at: datetime,
     actor: audit.Actor,
+    read: Drift | None = None,
 ) -> list[AcceptedDrift]:
     """Accepts differences between two databases until a date, at most a year ahead; all of them or none.
 
-    Both databases are read again: what is accepted is what is there now. What is accepted already is prolonged: the old row is
-    withdrawn, a new one made. Raises NotAllowed; ServiceError for a missing reason, a bad date or databases that can't be
-    read; Conflict when a difference isn't there (any more).
+    Both databases are read again, unless the caller did so just now (``read``): what is accepted is what is there now. What
+    is accepted already is prolonged: the old row is withdrawn, a new one made. Raises NotAllowed; ServiceError for a missing
+    reason, a bad date or databases that can't be read; Conflict when a difference isn't there (any more).
     """
     _require(actor)
     if actor is None:
@@ -120,7 +121,7 @@ def accept_drift(
         raise ServiceError("No difference was named. Nothing was changed.")
     if base.pk == target.pk or base.environment.application_id != target.environment.application_id:
         raise ServiceError(f"{base} and {target} are not two databases of one application. Nothing was changed.")
-    found = {key(one): one for one in drift_between(base=base, target=target).result.differences}
+    found = {key(one): one for one in (read or drift_between(base=base, target=target)).result.differences}
     missing = sorted(set(differences) - found.keys())
     if missing:
         names = "; ".join(" ".join(part for part in one if part) for one in missing)

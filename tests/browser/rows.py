@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from controlplane.core import audit
 from controlplane.core.models import Job, Notification
+from environments.catalog import Snapshot, fingerprint
+from environments.catalog.values import Column, Table
 from environments.models import (
     Application,
     Approval,
@@ -35,7 +37,8 @@ from environments.models import (
     VariableRule,
 )  # fmt: skip
 from errors.models import ErrorEvent, ErrorGroup, TrafficMinute
-from migrations_registry.models import AppliedMigration, Migration, MigrationRun
+from migrations_registry.models import AcceptedDrift, AppliedMigration, Migration, MigrationRun, SchemaSnapshot
+from migrations_registry.services.snapshots import changes_between, compressed, counts
 
 SQL = """-- Learners answer these; production has had the column since March.
 ALTER TABLE public.sessions ADD COLUMN accountability_triggers jsonb NOT NULL DEFAULT '[]';
@@ -106,6 +109,7 @@ def make_world(*, alice: User, bob: User, now: datetime | None = None) -> World:
     )  # fmt: skip
     job = _jobs(bob, now)
     group = _errors(production, staging, now)
+    kept, accepted = _schemas(databases, bob, now)
     audit.record(action="promotion.awaiting", subject=pending, actor=None, summary="All gates passed.", data={"to": "awaiting"})
     notification = Notification.objects.create(kind="promotion.waiting", title="A promotion waits", dedupe_key="demo")
     return World(
@@ -113,7 +117,7 @@ def make_world(*, alice: User, bob: User, now: datetime | None = None) -> World:
         migration, group,
         {"backup": backup, "masking": rule, "variable": variable, "plan": plan, "sync": sync, "notification": notification,
          "release": releases[2], "component": web[1], "migration_run": MigrationRun.objects.latest("id"),
-         "event": ErrorEvent.objects.latest("id"), "audit": audit.history(pending)[0]},
+         "event": ErrorEvent.objects.latest("id"), "audit": audit.history(pending)[0], "kept": kept, "accepted": accepted},
     )  # fmt: skip
 
 
@@ -158,6 +162,32 @@ def _migrations(app: Application, databases: list[ManagedDatabase], now: datetim
         applied_at=now,
     )  # fmt: skip
     return second
+
+
+def _schemas(databases: list[ManagedDatabase], bob: User, now: datetime) -> tuple[SchemaSnapshot, AcceptedDrift]:
+    """Two periods of production's schema, and one difference that staging may have."""
+    before = Table("public", "sessions", columns=(Column("id", 1, "bigint", not_null=True), Column("title", 2, "text")))
+    after = replace(before, columns=(*before.columns, Column("accountability_triggers", 3, "jsonb", default="'[]'::jsonb")))
+    scope = {"profile": "plain", "schemas": ["public"]}
+    kept: SchemaSnapshot | None = None
+    for table, first, last in (
+        (before, now - timedelta(days=30), now - timedelta(days=9)),
+        (after, now - timedelta(days=8), now),
+    ):
+        snapshot = Snapshot(180004, "app", first.isoformat(), tables={"public.sessions": table})
+        changes, note = changes_between(kept, snapshot, scope) if kept else ((), "")
+        kept = SchemaSnapshot.objects.create(
+            database=databases[1], fingerprint=fingerprint(snapshot), document=compressed(snapshot), server_version=180004,
+            scope=scope, counts=counts(snapshot), changes=list(changes), change_count=len(changes), note=note,
+            first_seen_at=first, last_seen_at=last, cause="nightly",
+        )  # fmt: skip
+    assert kept is not None
+    accepted = AcceptedDrift.objects.create(
+        database=databases[0], reference=databases[1], kind="table", object="public.sessions", property="comment",
+        change="changed", key="k" * 64, digest="d" * 64, base_value="", target_value="what learners book", severity="info",
+        reason="The words are for production's people.", accepted_by=bob, accepted_at=now, expires_at=now + timedelta(days=30),
+    )  # fmt: skip
+    return kept, accepted
 
 
 def _deploy(release: Release, component: Component, user: User | None, at: datetime, state: str, **more: Any) -> Deployment:

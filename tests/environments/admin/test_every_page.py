@@ -15,7 +15,7 @@ from environments.models import Environment
 from tests.browser.rows import World
 from tests.environments.admin.urls import list_url, own_admins, page_url
 
-PAGES = ("index", "errors_overview", "migrations_overview")
+PAGES = ("index", "errors_overview", "migrations_overview", "schema_drift", "schema_timeline")
 
 
 def rows() -> list[models.Model]:

@@ -1,0 +1,214 @@
+"""The parts of the drift page as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from controlplane.core.adminsite import present
+from controlplane.core.adminsite.cards import Card
+from controlplane.core.adminsite.diff import side_by_side
+from controlplane.core.adminsite.sql import sql_block
+from environments.admin.finding import severity_badge_of
+from environments.catalog.values import Ref
+from migrations_registry.admin.drift.comparison import Comparison, Side
+from migrations_registry.admin.drift.listing import Filters, Group, Row, pick_of
+from migrations_registry.schema import Difference
+from migrations_registry.schema.compare import ADDED, REMOVED
+from migrations_registry.schema.definitions import sides
+
+#: Up to this many groups are open when the page comes.
+OPEN_GROUPS = 6
+#: A definition is shown up to this many characters.
+LONGEST = 20_000
+
+
+def not_seen_card(found: Comparison) -> Card | None:
+    """What could not be read on either side: it is not known to be equal."""
+    names = {"base": found.base.label, "target": found.target.label}
+    rows = [[names[one["side"]], one["object"], one["reason"], one["cure"]] for one in found.drift.result.not_seen]
+    if not rows:
+        return None
+    return Card(
+        title="What could not be seen",
+        note=f"{len(rows)}: not known to be equal",
+        tone="warn",
+        body=present.table(["Database", "Object", "Why", "What to do"], rows, label="Not seen"),
+    )
+
+
+def sides_card(found: Comparison) -> Card:
+    """What was compared: which database, when, as whom, and its fingerprint."""
+    return Card(
+        title="What was compared",
+        body=format_html(
+            '<div class="ek-sides"><div><h3>Base: what would change</h3>{}</div>'
+            "<div><h3>Target: what it should be like</h3>{}</div></div>",
+            _side(found.base),
+            _side(found.target),
+        ),
+    )
+
+
+def _side(side: Side) -> SafeString:
+    snapshot = side.snapshot
+    left_out = "the platform's own schemas and roles are left out" if snapshot.profile != "plain" else "nothing is left out"
+    return present.facts(
+        [
+            ("Database", present.link(side.database)),
+            ("Read", present.when(side.moment) if side.moment else "Now, for this page"),
+            ("Fingerprint", present.code(side.fingerprint, short=12)),
+            ("As role", present.code(snapshot.role)),
+            ("Profile", f"{snapshot.profile}: {left_out}"),
+            ("Schemas", ", ".join(sorted(snapshot.schemas)) or "none"),
+            ("Server", f"PostgreSQL {snapshot.major_version}"),
+        ]
+    )
+
+
+def group_html(group: Group, found: Comparison, *, is_open: bool, choosable: bool) -> SafeString:
+    """One table (or another object) with everything that differs in it."""
+    objects = group.objects()
+    names = ", ".join(f"{ref.kind} {_short(ref, group.ref)}" for ref, _ in objects if ref != group.ref)
+    count = len(group.rows) + group.hidden
+    every = ""
+    if choosable and count > 1:
+        every = format_html(
+            '<p><label class="ek-check"><input type="checkbox" name="group" value="{}"> All {} of {} {}</label></p>',
+            pick_of((group.ref.kind, group.ref.name)), count, group.ref.kind, group.ref.name,
+        )  # fmt: skip
+    hidden = (
+        present.note(
+            f"{group.hidden} more are not shown: narrow the filters to see them. “All {count}” chooses them as well.", "warn"
+        )
+        if group.hidden
+        else ""
+    )
+    return format_html(
+        '<details class="ek-gate ek-group"{}><summary><span>{}</span><strong>{} <code>{}</code></strong>'
+        '<span class="ek-gate__age">{} {}</span><span class="ek-gate__words">{}</span></summary>'
+        '<div class="ek-group__body">{}{}{}</div></details>',
+        mark_safe(" open") if is_open else "",
+        severity_badge_of(group.severity),
+        group.ref.kind.capitalize(),
+        group.ref.name,
+        count,
+        "difference" if count == 1 else "differences",
+        names if len(names) < 200 else f"{names[:200]}…",
+        every,
+        format_html_join("", "{}", ((_object(ref, rows, found, choosable),) for ref, rows in objects)),
+        hidden,
+    )
+
+
+def _object(ref: Ref, rows: Sequence[Row], found: Comparison, choosable: bool) -> SafeString:
+    differences = [row.difference for row in rows]
+    tick = _tick if choosable else _plain
+    return format_html(
+        '<section class="ek-object"><h3>{} <code>{}</code> {}</h3><div class="ek-picks">{}</div>{}</section>',
+        ref.kind.capitalize(),
+        ref.name,
+        severity_badge_of(min((d.severity for d in differences), key=("critical", "high", "medium", "low", "info").index)),
+        format_html_join("", "{}", ((tick(row, found),) for row in rows)),
+        definitions(ref, differences, found),
+    )
+
+
+def _tick(row: Row, found: Comparison) -> SafeString:
+    return format_html(
+        '<label class="ek-check"><input type="checkbox" name="pick" value="{}"> {}'
+        '<span class="visually-hidden"> of {} {}</span></label>',
+        row.pick, what(row.difference, found), row.difference.kind, row.difference.object,
+    )  # fmt: skip
+
+
+def _plain(row: Row, found: Comparison) -> SafeString:
+    return format_html("<span>{}</span>", what(row.difference, found))
+
+
+def what(difference: Difference, found: Comparison) -> str:
+    """Missing, too much, or which property differs."""
+    if difference.change == ADDED:
+        return f"missing in {found.base.label}"
+    if difference.change == REMOVED:
+        return f"only in {found.base.label}"
+    return f"{difference.property.replace('_', ' ')} differs"
+
+
+def definitions(ref: Ref, differences: Sequence[Difference], found: Comparison) -> SafeString:
+    """Both definitions side by side; one alone where the other side has nothing."""
+    texts = sides(ref, differences, found.left, found.right)
+    base, target = _cut(texts.base), _cut(texts.target)
+    if not base or not target:
+        return sql_block(base or target, label=f"Definition of {ref}")
+    return side_by_side(base, target, left=found.base.label, right=found.target.label)
+
+
+def accepted_table(found: Comparison, withdraw: Callable[[Any], SafeString | str]) -> SafeString:
+    rows = [
+        [
+            severity_badge_of(difference.severity),
+            _named(difference, found),
+            acceptance.reason,
+            acceptance.accepted_by.get_username(),
+            present.when(acceptance.expires_at),
+            withdraw(acceptance),
+        ]
+        for difference, acceptance in found.drift.accepted
+    ]
+    return present.table(["Severity", "Difference", "Reason", "Accepted by", "Until", ""], rows, label="Accepted drift")
+
+
+def expired_table(found: Comparison, why: Callable[[Difference, Any], str]) -> SafeString:
+    rows = [
+        [_named(difference, found), why(difference, acceptance), acceptance.reason, acceptance.accepted_by.get_username()]
+        for difference, acceptance in found.drift.expired
+    ]
+    return present.table(["Difference", "Why it counts again", "Reason then", "Accepted by"], rows, label="Over")
+
+
+def spelling_table(differences: Iterable[Difference]) -> SafeString:
+    rows = [[d.kind, present.code(d.object), d.property, _text(d.base), _text(d.target)] for d in differences]
+    return present.table(["Kind", "Object", "What", "Base", "Target"], rows, label="Merely spelt differently")
+
+
+def _text(value: object) -> SafeString:
+    return present.code(str(value)[:500])
+
+
+def _named(difference: Difference, found: Comparison) -> SafeString:
+    return format_html("{} {} <small>{}</small>", difference.kind, present.code(difference.object), what(difference, found))
+
+
+def summary_html(counted: list[tuple[str, int]], kinds: list[tuple[str, int]], found: Comparison, filters: Filters) -> SafeString:
+    """How many of each severity and kind, each a link to exactly these."""
+    tiles = format_html_join(
+        "",
+        '<a class="ek-tile ek-number ek-card" href="{}"{}><strong>{}</strong><span>{}</span></a>',
+        (
+            (
+                found.asked.url(Filters(severity=name)) + "#differences",
+                mark_safe(' aria-current="true"') if filters.severity == name else "",
+                number,
+                name,
+            )
+            for name, number in counted
+        ),
+    )
+    links = format_html_join(
+        " · ",
+        '<a href="{}">{} {}</a>',
+        ((found.asked.url(Filters(kind=name)) + "#differences", number, name) for name, number in kinds),
+    )
+    return format_html('<div class="ek-numbers">{}</div><p class="ek-quiet">By kind: {}</p>', tiles, links)
+
+
+def _short(ref: Ref, group: Ref) -> str:
+    return ref.name.removeprefix(f"{group.name}.")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text) - LONGEST} characters more"
