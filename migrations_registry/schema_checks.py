@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from environments.catalog import Snapshot
 from environments.diagnosis.context import CheckContext, DatabaseView
 from environments.diagnosis.registry import CheckResult, Verdict, check
-from migrations_registry.models import AppliedMigration, Migration
+from migrations_registry.models import AcceptedDrift, AppliedMigration, Migration
 from migrations_registry.schema import BETWEEN_ENVIRONMENTS, Difference, DiffResult, Selection, diff, repair
+from migrations_registry.schema.acceptance import key
+from migrations_registry.schema.items import CHILDREN, KINDS
+from migrations_registry.services import drift
+from migrations_registry.services.drift import Key
 
 ORDER = ("critical", "high", "medium", "low", "info")
 #: Repairs are worked out object by object up to here; with more the whole repair is the better tool.
 MAX_REPAIRS = 50
+#: Longest first: "operator class" before "operator".
+_KINDS = sorted((*KINDS, *CHILDREN), key=len, reverse=True)
 
 
 @check(
@@ -45,13 +52,15 @@ def _results(view: DatabaseView, other: DatabaseView, base: Snapshot, target: Sn
     every = diff(base, target)
     found = diff(base, target, BETWEEN_ENVIRONMENTS)
     ahead = _ahead(view, other)
+    spoken = _spoken_for(view, other, found.differences)
     objects = sorted(found.differences, key=lambda d: (d.kind, d.object))
     for number, (ref, group) in enumerate(groupby(objects, key=lambda d: d.ref())):
         differences = list(group)
-        severity = min((d.severity for d in differences), key=ORDER.index)
+        counting = [d for d in differences if not spoken.holds(d)]
+        severity = min((d.severity for d in counting), key=ORDER.index, default="info")
         evidence: dict[str, Any] = {
             "differences": [
-                {"property": d.property, "change": d.change, "here": _told(d.base), "source": _told(d.target)}
+                {"property": d.property, "change": d.change, "here": _told(d.base), "source": _told(d.target)} | spoken.of(d)
                 for d in differences
             ],
             "source": str(other.database.environment) if other.database is not None else "",
@@ -62,18 +71,63 @@ def _results(view: DatabaseView, other: DatabaseView, base: Snapshot, target: Sn
         fix, undo = ("", "")
         if number < MAX_REPAIRS:
             fix, undo = _repair_sql(base, target, every, f"{ref.kind}:{ref.name}", evidence)
+        else:
+            evidence["no_fix"] = (
+                f"Repairs are worked out for the first {MAX_REPAIRS} objects only. With this many, take one for all of them: "
+                "manage.py schema repair."
+            )
         yield CheckResult(
             object=f"{view.name}: {ref.name}",
             severity=severity,
-            title=_title(differences),
+            title=_title(differences) + ("" if counting else ", accepted"),
             evidence=evidence,
             fix_sql=fix,
             undo_sql=undo,
         )
     for one in found.not_seen:
+        # Named as its findings are, so that a finding of what can't be seen any more stays as it is.
         yield CheckResult(
-            object=f"{view.name}: {one['object']}", verdict=Verdict.NOT_EVALUATED, reason=one["reason"], cure=one["cure"]
+            object=f"{view.name}: {_without_kind(one['object'])}",
+            verdict=Verdict.NOT_EVALUATED,
+            reason=one["reason"],
+            cure=one["cure"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _SpokenFor:
+    """What people said about differences, as evidence."""
+
+    accepted: Mapping[Key, AcceptedDrift]
+    over: Mapping[Key, str]
+
+    def holds(self, difference: Difference) -> bool:
+        return key(difference) in self.accepted
+
+    def of(self, difference: Difference) -> dict[str, str]:
+        row = self.accepted.get(key(difference))
+        if row is not None:
+            return {"accepted": f"by {row.accepted_by.get_username()} until {row.expires_at:%Y-%m-%d}: {row.reason}"}
+        over = self.over.get(key(difference))
+        return {"no_longer_accepted": over} if over else {}
+
+
+def _spoken_for(view: DatabaseView, other: DatabaseView, differences: Iterable[Difference]) -> _SpokenFor:
+    if view.database is None or other.database is None:
+        return _SpokenFor({}, {})
+    judged = drift.judge(differences, base=view.database, target=other.database)
+    return _SpokenFor(
+        {key(d): row for d, row in judged.accepted},
+        {key(d): f"{drift.why_over(d, row)} The reason was: {row.reason}" for d, row in judged.expired},
+    )
+
+
+def _without_kind(name: str) -> str:
+    """The name of an object that is told with its kind: "user mapping bob ON far" is "bob ON far"."""
+    for kind in _KINDS:
+        if name.startswith(f"{kind} "):
+            return name[len(kind) + 1 :]
+    return name
 
 
 def _repair_sql(base: Snapshot, target: Snapshot, every: DiffResult, pattern: str, evidence: dict[str, Any]) -> tuple[str, str]:

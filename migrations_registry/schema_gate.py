@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,11 +14,14 @@ from environments.delivery.extension import GateReport, gate
 from environments.delivery.states import GateOutcome
 from environments.models import ManagedDatabase, Promotion
 from environments.services.errors import ServiceError
+from migrations_registry.models import SchemaSnapshot
 from migrations_registry.runner.errors import RunnerError
 from migrations_registry.runner.parse import parse
+from migrations_registry.schema import Difference
 from migrations_registry.schema.proof import Proof, ScratchError, prove
-from migrations_registry.services import repairs, runs
+from migrations_registry.services import drift, repairs, runs
 from migrations_registry.services.registry import scripts_for
+from migrations_registry.services.snapshots import keep_snapshot
 
 VALID_SECONDS = 3600
 SHOWN = 50
@@ -43,8 +48,14 @@ def schema_drift(promotion: Promotion) -> GateReport:
         evidence=[block for _, _, blocks, _ in judged for block in blocks],
         facts={"databases": [facts for _, _, _, facts in judged]},
         measured_at=now,
-        valid_seconds=VALID_SECONDS,
+        valid_seconds=_valid_seconds([facts for _, _, _, facts in judged], now),
     )
+
+
+def _valid_seconds(facts: Iterable[dict[str, Any]], now: datetime) -> int:
+    """What leans on an acceptance is evidence no longer than the acceptance holds."""
+    ends = [datetime.fromisoformat(until) for one in facts for _, until in one.get("accepted", ())]
+    return max(0, min([VALID_SECONDS, *(int((end - now).total_seconds()) for end in ends)]))
 
 
 def _judge(promotion: Promotion, source: ManagedDatabase | None, target: ManagedDatabase) -> Judged:
@@ -52,7 +63,9 @@ def _judge(promotion: Promotion, source: ManagedDatabase | None, target: Managed
     if source is None:
         return GateOutcome.PASS, f"{target.name}: the source environment has no such database; nothing to compare.", [], facts
     try:
+        begun = timezone.now()
         wanted, actual = repairs.snapshot_of(source), repairs.snapshot_of(target)
+        keep_snapshot(database=target, cause=SchemaSnapshot.Cause.DEPLOYMENT, snapshot=actual, seen_at=begun)
         versions = [s.version for s in scripts_for(target) if s.version in promotion.release.migrations]
         pending = runs.plan(database=target, versions=versions).scripts
         statements = [statement.text for script in pending for statement in parse(script.sql, file=script.version).statements]
@@ -64,21 +77,32 @@ def _judge(promotion: Promotion, source: ManagedDatabase | None, target: Managed
         proof = prove(statements, actual, wanted, scratch=settings.EVENKEEL_SCRATCH_DATABASE_URL, together=False)
     except (ServiceError, RunnerError, ScratchError) as error:
         return GateOutcome.INCONCLUSIVE, f"{target.name}: {error}", [], facts
-    evidence = _evidence(target, actual, wanted, [script.version for script in pending], proof)
-    count = len(pending)
-    run = f"with {count} pending migration{'s' if count != 1 else ''}" if count else "as it is"
+    found = drift.judge(proof.differences, base=target, target=source)
+    facts["accepted"] = [[row.pk, row.expires_at.isoformat()] for _, row in found.accepted]
+    evidence = _evidence(target, actual, wanted, [script.version for script in pending], proof, found)
+    return (*_verdict(promotion, target, len(pending), proof, found), evidence, facts)
+
+
+def _verdict(
+    promotion: Promotion, target: ManagedDatabase, pending: int, proof: Proof, found: drift.Judged
+) -> tuple[GateOutcome, str]:
+    run = f"with {pending} pending migration{'s' if pending != 1 else ''}" if pending else "as it is"
     if proof.proven:
-        words = f"{target.name}: the target {run} has exactly the schema of {promotion.source}."
-        return GateOutcome.PASS, words, evidence, facts
+        return GateOutcome.PASS, f"{target.name}: the target {run} has exactly the schema of {promotion.source}."
     if proof.error:
-        return GateOutcome.FAIL, f"{target.name}: the migrations fail on a copy of the target: {proof.error}", evidence, facts
-    kinds = len(proof.differences)
-    words = f"{target.name}: the target {run} would differ from {promotion.source} in {kinds} thing{'s' if kinds != 1 else ''}. "
-    return GateOutcome.FAIL, words + "Repair the drift, or add the missing migration to the release.", evidence, facts
+        return GateOutcome.FAIL, f"{target.name}: the migrations fail on a copy of the target: {proof.error}"
+    borne = len(found.accepted)
+    accepted = f"{borne} accepted difference{'s' if borne != 1 else ''}"
+    if not found.open:
+        return GateOutcome.PASS, f"{target.name}: the target {run} has the schema of {promotion.source}, but for {accepted}."
+    kinds = len(found.open)
+    words = f"{target.name}: the target {run} would differ from {promotion.source} in {kinds} thing{'s' if kinds != 1 else ''}"
+    words += f", beside {accepted}. " if borne else ". "
+    return GateOutcome.FAIL, words + "Repair the drift, or add the missing migration to the release."
 
 
-def _evidence(
-    target: ManagedDatabase, actual: Snapshot, wanted: Snapshot, versions: list[str], proof: Proof
+def _evidence(  # noqa: PLR0917
+    target: ManagedDatabase, actual: Snapshot, wanted: Snapshot, versions: list[str], proof: Proof, found: drift.Judged
 ) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = [
         {
@@ -88,25 +112,33 @@ def _evidence(
         {"label": f"{target.name}: migrations tried", "value": ", ".join(versions) or "none pending"},
         {"label": f"{target.name}: tables", "value": f"{len(actual.tables)} now, {len(wanted.tables)} in the source"},
     ]
-    if proof.differences:
-        rows = [
-            [
-                d.severity,
-                d.kind,
-                d.object,
-                d.property or {"added": "missing", "removed": "too much"}[d.change],
-                _short(d.base),
-                _short(d.target),
-            ]
-            for d in proof.differences[:SHOWN]
-        ]
+    if found.open:
+        rows = [[*_named(d), _short(d.base), _short(d.target)] for d in found.open]
         heading = f"{target.name}: what would differ from the source afterwards"
-        if len(proof.differences) > SHOWN:
-            heading += f" (the first {SHOWN} of {len(proof.differences)})"
-        columns = ["Severity", "Kind", "Object", "What", "Target afterwards", "Source"]
-        blocks.append({"heading": heading, "columns": columns, "rows": rows})
+        blocks.append(_table(heading, ["Severity", "Kind", "Object", "What", "Target afterwards", "Source"], rows))
+    if found.accepted:
+        rows = [
+            [*_named(d), row.reason, row.accepted_by.get_username(), f"{row.expires_at:%Y-%m-%d}"] for d, row in found.accepted
+        ]
+        heading = f"{target.name}: what differs and is accepted"
+        blocks.append(_table(heading, ["Severity", "Kind", "Object", "What", "Reason", "Accepted by", "Until"], rows))
+    if found.expired:
+        rows = [[*_named(d), drift.why_over(d, row), row.reason, row.accepted_by.get_username()] for d, row in found.expired]
+        heading = f"{target.name}: what was accepted and is not any more"
+        blocks.append(_table(heading, ["Severity", "Kind", "Object", "What", "Why not", "Reason then", "Accepted by"], rows))
     blocks += [{"label": "Limit", "value": limit} for limit in proof.limits]
     return blocks
+
+
+def _table(heading: str, columns: list[str], rows: list[list[str]]) -> dict[str, Any]:
+    if len(rows) > SHOWN:
+        heading += f" (the first {SHOWN} of {len(rows)})"
+    return {"heading": heading, "columns": columns, "rows": rows[:SHOWN]}
+
+
+def _named(difference: Difference) -> list[str]:
+    what = difference.property or {"added": "missing", "removed": "too much"}[difference.change]
+    return [difference.severity, difference.kind, difference.object, what]
 
 
 def _short(value: Any) -> str:
