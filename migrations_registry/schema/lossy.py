@@ -43,7 +43,7 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
         if name == "generated" and wanted.value.generated and not item.value.generated:
             return "the values of the column are replaced by generated ones"
     if difference.kind == "table" and name in ("kind", "partition_key", "server"):
-        return "the table must be made anew, without its rows"
+        return "the table must be made anew, and its rows copied"
     if (
         difference.kind == "extension"
         and name == "version"

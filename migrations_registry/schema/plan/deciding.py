@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from migrations_registry.schema.plan.retyping import TYPES, gains_checks, in_containers
 from migrations_registry.schema.plan.work import Work
-
-#: What is given another type by way of a new type, where ALTER TYPE can't.
-TYPES = ("enum", "domain", "composite", "range")
 
 
 def decide(work: Work) -> None:
@@ -16,6 +14,9 @@ def decide(work: Work) -> None:
         if ref.kind in ("settings", "default privileges"):
             continue
         if ref in work.rebuilt_types:
+            work.retyped.add(ref)
+            continue
+        if ref.kind == "domain" and gains_checks(base[ref].value, target[ref].value) and in_containers(work, ref):
             work.retyped.add(ref)
             continue
         statements = work.kind(ref).alter(base[ref], target[ref], set(properties), work.context)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref
 from migrations_registry.schema.items import Item
+from migrations_registry.schema.plan.remaking import remake
 from migrations_registry.schema.plan.retyping import retype
-from migrations_registry.schema.plan.work import Work
-from migrations_registry.schema.render import columns, roles, tables
+from migrations_registry.schema.plan.work import Work, table_of
+from migrations_registry.schema.render import columns, roles, tables, types
 
 
-def operations(work: Work) -> None:  # noqa: PLR0912 (one rule for each kind of operation)
+def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each kind of operation)
     base, target = work.base.items, work.target.items
     gone, made = work.removed | work.rebuilt, work.added | work.rebuilt
     for ref in gone:
@@ -38,7 +41,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912 (one rule for each kind of 
             if ref.kind == "sequence" and item.value.owned_by:
                 work.operations["own", ref] = columns.own_sequence(item)
                 column = Ref("column", item.value.owned_by)
-                if column in base and column in target and column not in made:
+                if column in base and column in target and (column not in made or target[column].parent_ref in work.rebuilt):
                     work.operations["own", ref].append(columns.continue_after_rows(target[column], item.value.options))
             if ref.kind == "table":
                 work.operations["finish", ref] = tables.finish(item, None)
@@ -49,7 +52,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912 (one rule for each kind of 
             work.operations["alter", ref] = roles.privileges_statements(base[ref], target[ref])
         if ref in work.rebuilt or ref in work.retyped:
             continue
-        if ref.kind == "sequence" and "owned_by" in properties:
+        if ref.kind == "sequence" and "owned_by" in properties and ("own", ref) not in work.operations:
             work.operations["own", ref] = columns.own_sequence(target[ref])
         if ref.kind == "table":
             work.operations["leave", ref] = tables.leave_parents(base[ref], target[ref])
@@ -64,9 +67,26 @@ def operations(work: Work) -> None:  # noqa: PLR0912 (one rule for each kind of 
                 altered, again = work.altered.get(ref, []), columns.set_default(target[ref])
                 work.operations["alter", ref] = altered if again[0] in altered else [*altered, *again]
     _column_details(work, gone)
-    for ref in work.retyped:
-        work.operations["retype", ref] = retype(work, ref)
+    _sequences_that_stay(work, gone)
+    retype(work)
+    remake(work)
+    for ref in work.loosened:
+        loose = types.without_checks(base[ref])
+        work.operations["detach", ref] = types.alter_type(base[ref], loose, {"default"}, work.context) or []
+        if ref not in work.retyped:
+            changed = {"default", *work.changes.get(ref, ())}
+            work.operations["alter", ref] = types.alter_type(loose, target[ref], changed, work.context) or []
     _replica_identities(work, made)
+
+
+def _sequences_that_stay(work: Work, gone: set[Ref]) -> None:
+    """A sequence keeps its position when the column that owns it is made anew: meanwhile nobody owns it."""
+    for ref, item in work.base.items.items():
+        if ref.kind == "sequence" and ref not in gone and ref in work.target.items and _goes_with_its_column(item, gone):
+            after = work.target.items[ref]
+            work.operations["detach", ref] = columns.own_sequence(Item(ref, replace(item.value, owned_by="")))
+            if after.value.owned_by:
+                work.operations["own", ref] = columns.own_sequence(after)
 
 
 def _column_details(work: Work, gone: set[Ref]) -> None:
@@ -112,4 +132,4 @@ def _refers_elsewhere(item: Item) -> bool:
 
 def _goes_with_its_column(item: Item, gone: set[Ref]) -> bool:
     owned_by = item.value.owned_by
-    return bool(owned_by) and (Ref("column", owned_by) in gone or Ref("table", owned_by.rsplit(".", maxsplit=1)[0]) in gone)
+    return bool(owned_by) and (Ref("column", owned_by) in gone or table_of(owned_by) in gone)

@@ -7,7 +7,9 @@ from typing import Any
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
-from migrations_registry.schema.plan.work import Key, Work
+from migrations_registry.schema.plan.remaking import order_remade
+from migrations_registry.schema.plan.retyping import TYPES, moving_columns
+from migrations_registry.schema.plan.work import Key, Work, table_of
 
 #: Kinds that share one space of names.
 RELATIONS = ("table", "view", "sequence", "index", "composite")
@@ -23,6 +25,8 @@ def order_by_dependencies(work: Work) -> None:
 
     def creators(ref: Ref) -> list[Key]:
         keys = [("create", ref), ("alter", ref), ("retype", ref)]
+        if ref in moves:
+            keys.append(("move", moves[ref]))
         if ref.kind in ("column", "default"):
             column = Ref("column", ref.name)
             keys += [("create", column), ("alter", column)]
@@ -31,6 +35,7 @@ def order_by_dependencies(work: Work) -> None:
                 keys.append(("create", item.parent_ref))
         return [key for key in keys if key in operations]
 
+    moves = {column: ref for ref in work.retyped for column in moving_columns(work, ref)}
     for side, stands_on in enumerate(edges):
         items = work.base.items if side == 0 else work.target.items
         for dependent, on in stands_on.items():
@@ -40,16 +45,17 @@ def order_by_dependencies(work: Work) -> None:
                         first(two, one)
                 continue
             for ref in on:
-                for user in _droppers(work, dependent, items):
+                for user in _droppers(work, dependent, ref, items):
                     first(user, ("drop", ref))
                     first(user, ("retype", ref))
+                    first(user, ("discard", ref))
                     if ref.kind == "column":
                         first(user, ("alter", ref))
     for key in list(operations):
         _order_structure(work, key, first)
 
 
-def _droppers(work: Work, dependent: Ref, items: Items) -> list[Key]:
+def _droppers(work: Work, dependent: Ref, on: Ref, items: Items) -> list[Key]:
     """What ends that ``dependent`` stands on something in base."""
     column = Ref("column", dependent.name)
     if dependent.kind == "default":
@@ -57,9 +63,11 @@ def _droppers(work: Work, dependent: Ref, items: Items) -> list[Key]:
         if ("detach", column) not in work.operations:
             found.append(("alter", column))
     elif dependent.kind == "column":
-        found = [("drop", dependent), ("alter", dependent)]
-    else:
         found = [("drop", dependent)]
+        if on not in work.target.stands_on.get(dependent, ()):  # it gets a type of another name
+            found.append(("alter", dependent))
+    else:
+        found = [("drop", dependent), *([("detach", dependent)] if dependent.kind == "domain" else [])]
     item = items.get(column if dependent.kind == "default" else dependent)
     parent = item.parent_ref if item is not None else None
     return [*found, ("drop", parent)] if parent is not None else found
@@ -82,6 +90,10 @@ def _order_structure(work: Work, key: Key, first: Any) -> None:  # noqa: PLR0912
         for kind in RELATIONS if ref.kind in RELATIONS else ():
             first(("drop", Ref(kind, ref.name)), key)
     _order_sequences(work, key, item, first)
+    if verb == "keep":
+        order_remade(work, ref, first)
+    if ref.kind in TYPES and verb in ("retype", "move", "discard"):
+        _order_types(work, ref, first)
     parent = item.parent_ref
     if parent is not None:
         first(("create", parent), key)
@@ -110,6 +122,17 @@ def _order_structure(work: Work, key: Key, first: Any) -> None:  # noqa: PLR0912
             first(("create", ref), key)
 
 
+def _order_types(work: Work, ref: Ref, first: Any) -> None:
+    """Every old type is renamed and every new one made before columns move; the old ones go from the top down."""
+    first(("retype", ref), ("move", ref))
+    first(("move", ref), ("discard", ref))
+    for other in work.users(ref):
+        if other.kind in TYPES:
+            first(("retype", other), ("move", ref))
+            first(("move", other), ("discard", ref))
+            first(("discard", other), ("discard", ref))
+
+
 def _order_sequences(work: Work, key: Key, item: Item, first: Any) -> None:
     """Sequences belong to columns, and columns take their values from them: what pg_depend says of it goes in circles."""
     verb, ref = key
@@ -117,16 +140,19 @@ def _order_sequences(work: Work, key: Key, item: Item, first: Any) -> None:
     if verb == "own":
         first(("create", ref), key)
         first(("create", Ref("column", item.value.owned_by)), key)
-        first(("create", Ref("table", item.value.owned_by.rsplit(".", maxsplit=1)[0])), key)
+        first(("create", table_of(item.value.owned_by)), key)
         before = base.get(ref)
-        if before is not None and before.value.owned_by:
+        if before is not None and before.value.owned_by and ("detach", ref) not in work.operations:
             first(key, ("drop", Ref("column", before.value.owned_by)))
-            first(key, ("drop", Ref("table", before.value.owned_by.rsplit(".", maxsplit=1)[0])))
+            first(key, ("drop", table_of(before.value.owned_by)))
     if verb == "drop" and ref.kind == "sequence" and item.value.owned_by:
         column = Ref("column", item.value.owned_by)
         if ("detach", column) in work.operations:
             first(key, ("alter", column))
     if verb == "detach":
         first(key, ("alter", ref))
-        if item.value.identity_sequence or base[ref].value.identity_sequence:
-            first(key, ("create", Ref("sequence", base[ref].value.identity_sequence)))
+    if verb == "detach" and ref.kind == "sequence":
+        first(key, ("drop", Ref("column", base[ref].value.owned_by)))
+        first(key, ("drop", table_of(base[ref].value.owned_by)))
+    if verb == "detach" and ref.kind == "column" and (item.value.identity_sequence or base[ref].value.identity_sequence):
+        first(key, ("create", Ref("sequence", base[ref].value.identity_sequence)))

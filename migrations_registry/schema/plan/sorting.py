@@ -30,6 +30,10 @@ def _rank(work: Work, key: Key) -> tuple[Any, ...]:
     if verb == "drop":
         early = _EARLY_DROPS.get(ref.kind)
         return (1, early, "", ref) if early is not None else (8, -kind, "", ref)
+    if verb == "keep":
+        return (0, 1, "", ref)
+    if verb == "refill":
+        return (4, _RANK["function"], "", ref)
     if verb == "leave":
         return (2, 0, "", ref)
     place: Any = ""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref
+from migrations_registry.schema.plan.remaking import in_partition_key
+from migrations_registry.schema.plan.retyping import TYPES, in_containers
 from migrations_registry.schema.plan.work import Work
 
 #: What must be taken down when a column that it stands on gets another type.
 STAND_ON_TYPES = ("view", "rule", "policy", "trigger", "function", "publication")
 
 
-def spread(work: Work) -> None:  # noqa: PLR0912 (one rule for each way of standing on something)
+def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way of standing on something)
     """Adds to what is rebuilt all that stands on what is dropped, rebuilt or gets another type."""
     base, target = work.base.items, work.target.items
     users: dict[Ref, list[Ref]] = defaultdict(list)
@@ -28,10 +31,19 @@ def spread(work: Work) -> None:  # noqa: PLR0912 (one rule for each way of stand
             for column in item.value.referenced_columns:
                 users[Ref("column", f"{item.value.references}.{dotted(column)}")].append(ref)
     retyped_columns = {ref for ref in work.altered if ref.kind == "column" and work.changes[ref] & {"type", "collation"}}
-    for ref in work.retyped:
-        retyped_columns |= {user for user in users[ref] if user.kind == "column" and user in target}
-    queue = [*work.removed, *work.rebuilt, *work.retyped, *retyped_columns]
-    seen = set(queue)
+    queue: list[Ref] = []
+    seen: set[Ref] = set()
+
+    def enqueue(refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            if ref not in seen:
+                seen.add(ref)
+                queue.append(ref)
+
+    for ref in retyped_columns:
+        _remake_where_partitioned(work, ref)
+    enqueue(_with_types_on_them(work, users))
+    enqueue([*retyped_columns, *work.removed, *work.rebuilt])
 
     def rebuild(ref: Ref) -> None:
         if ref in target and ref not in work.rebuilt and ref not in work.removed:
@@ -53,6 +65,13 @@ def spread(work: Work) -> None:  # noqa: PLR0912 (one rule for each way of stand
                     rebuild(column)
                 elif gone or ref in work.retyped:
                     work.detached.add(column)
+            elif user.kind in TYPES and user in base and user in target:
+                if ref.kind not in TYPES and gone and user.kind == "domain":
+                    work.loosened.add(user)
+                    if in_containers(work, user) and user not in work.retyped:
+                        work.retyped.add(user)
+                        work.altered.pop(user, None)
+                        enqueue(_with_types_on_them(work, users))
             elif user.kind == "constraint" and user in base and base[user].value.kind == "foreign key":
                 rebuild(user)
             elif user.kind in ("column", "table") and not (user.kind == "table" and gone and ref.kind == "table"):
@@ -66,6 +85,34 @@ def spread(work: Work) -> None:  # noqa: PLR0912 (one rule for each way of stand
             _spread_on_table(work, ref, children[base[ref].parent_ref or ref], gone=gone, rebuild=rebuild)
     for column in work.detached & work.rebuilt:
         work.detached.discard(column)
+
+
+def _with_types_on_them(work: Work, users: dict[Ref, list[Ref]]) -> set[Ref]:
+    """Types that stand on a type that is made anew are made anew with it: columns keep their values only that way.
+
+    Returns all of them and their columns, and the tables that are made anew because of them.
+    """
+    queue = list(work.retyped)
+    found = set(queue)
+    while queue:
+        for user in users[queue.pop()]:
+            if user.kind == "column" and user in work.base.items and user in work.target.items:
+                _remake_where_partitioned(work, user)
+                found.add(user)
+            if user.kind in TYPES and user in work.base.items and user in work.target.items and user not in work.retyped:
+                work.retyped.add(user)
+                work.altered.pop(user, None)
+                queue.append(user)
+                found.add(user)
+    return found | work.rebuilt
+
+
+def _remake_where_partitioned(work: Work, column: Ref) -> None:
+    """The type of a column in a partition key can't change: the table is made anew, with its rows."""
+    for side in (work.base, work.target):
+        item = side.items[column]
+        if item.parent_ref is not None and in_partition_key(item.parent, item.value.name):
+            work.rebuilt.add(item.parent_ref)
 
 
 def _spread_on_table(work: Work, column: Ref, siblings: list[Ref], *, gone: bool, rebuild: Any) -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref
 from migrations_registry.schema.items import Items
 from migrations_registry.schema.render import KINDS, Kind, table_kind
@@ -13,7 +14,8 @@ from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import Statement
 
 Dependencies = Mapping[Ref, frozenset[Ref]]
-#: What is done ("drop", "create", "alter", "detach", "retype", "own", "leave", "join", "finish") to which object.
+#: What is done ("drop", "create", "alter", "detach", "retype", "move", "discard", "keep", "refill", "own", "leave", "join" or
+#: "finish") to which object.
 Key = tuple[str, Ref]
 
 
@@ -23,6 +25,11 @@ class World:
 
     items: Items
     stands_on: Dependencies
+
+
+def table_of(column: str) -> Ref:
+    """The table of a column's logical name; none for no column."""
+    return Ref("table", dotted(*split(column)[:-1]) if column else "")
 
 
 def world(items: Items, edges: Iterable[tuple[Ref, Ref]]) -> World:
@@ -49,9 +56,23 @@ class Work:
     rebuilt: set[Ref] = field(default_factory=set)
     retyped: set[Ref] = field(default_factory=set)
     detached: set[Ref] = field(default_factory=set)
+    #: Domains whose checks and default are taken off and put back, because a function that they call is made anew.
+    loosened: set[Ref] = field(default_factory=set)
     altered: dict[Ref, list[Statement]] = field(default_factory=dict)
     operations: dict[Key, list[Statement]] = field(default_factory=dict)
     before: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
+
+    #: What stands on each object in base.
+    _users: dict[Ref, list[Ref]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for dependent, on in self.base.stands_on.items():
+            for one in on:
+                self._users.setdefault(one, []).append(dependent)
+
+    def users(self, ref: Ref) -> list[Ref]:
+        """What stands on an object in base."""
+        return self._users.get(ref, [])
 
     def kind(self, ref: Ref) -> Kind:
         return table_kind(self.target.items) if ref.kind == "table" else KINDS[ref.kind]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg import sql
 
 from environments.catalog.names import dotted
@@ -209,6 +211,12 @@ def _alter_domain(item: Item, before: Domain, changed: set[str]) -> list[Stateme
             found.append(_add_domain_constraint(item, constraint))
         found += comment(_domain_constraint(item, name), other.comment, constraint.comment)
     return found
+
+
+def without_checks(item: Item) -> Item:
+    """A domain as it is without its checks and its default."""
+    kept = tuple(constraint for constraint in item.value.constraints if constraint.kind == "not null")
+    return Item(item.ref, replace(item.value, default="", constraints=kept))
 
 
 def rename_away(item: Item) -> tuple[Statement, sql.Composable]:
