@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from sys import intern
 from typing import Any, TypedDict
 
 from environments.catalog.queries import CLASSES
@@ -58,7 +59,7 @@ class Access:
 
     def __init__(self, rows: dict[str, list[Any]]) -> None:
         self._comments: dict[tuple[int, int, int], str] = {
-            (classoid, objoid, objsubid): description for classoid, objoid, objsubid, description in rows["comments"]
+            (classoid, objoid, objsubid): intern(description) for classoid, objoid, objsubid, description in rows["comments"]
         }
         self._labels: dict[tuple[int, int, int], list[str]] = defaultdict(list)
         for row in rows["labels"]:

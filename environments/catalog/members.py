@@ -1,15 +1,17 @@
 """What hangs on tables and views: columns, indexes, constraints, triggers, rules, policies.
 
 These are by far the most rows of a catalogue, so they come as plain tuples and are unpacked in one place each, and equal columns
-of different tables are one value.
+of different tables are one value. Texts are interned: of two databases, the second repeats nearly all of the first.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from environments.catalog.names import default_name, dotted, quote
@@ -59,7 +61,7 @@ class Members:
         self.reading, self.access = reading, reading.access
         rows = reading.rows
         self.relations = {row.oid: row for row in rows["relations"]}
-        self.names = {row.oid: dotted(row.schema, row.name) for row in rows["relations"]}
+        self.names = {row.oid: intern(dotted(row.schema, row.name)) for row in rows["relations"]}
         self.parents: dict[int, list[str]] = defaultdict(list)
         for row in rows["inheritance"]:
             self.parents[row.inhrelid].append(dotted(row.parent_schema, row.parent_name))
@@ -79,11 +81,11 @@ class Members:
         self.rules = self._rules()
         self.policies = self._policies()
 
-    def take(self, kind: str, rows: list[Any]) -> None:
+    def take(self, kind: str, rows: Iterable[Any]) -> None:
         """The rows of one of :data:`environments.catalog.queries.MANY`, in that order."""
         {"columns": self._take_columns, "indexes": self._take_indexes, "constraints": self._take_constraints}[kind](rows)
 
-    def _take_columns(self, rows: list[Any]) -> None:
+    def _take_columns(self, rows: Iterable[Any]) -> None:
         name, needed = self.reading.name, self.reading.needed
         access, identities, equal = self.access, self.identities, self._equal_columns
         for oid, group in groupby(rows, itemgetter(0)):
@@ -95,7 +97,7 @@ class Members:
             names: dict[int, str] = {}
             found = []
             for position, row in enumerate(group, start=1):
-                number, column_name, default_oid = row[1], row[2], row[6]
+                number, column_name, default_oid = row[1], intern(row[2]), row[6]
                 names[number] = column_name
                 if default_oid is not None and default_oid in needed:
                     ref = Ref("view", self.names[oid])
@@ -118,11 +120,11 @@ class Members:
         (oid, number, name, type_, not_null, expression, _, generated, identity, collation, storage, compression, statistics,
          storage_options, foreign_options, inherited) = row  # fmt: skip
         return Column(
-            name=name,
+            name=intern(name),
             position=position,
-            type=type_,
+            type=intern(type_),
             not_null=not_null,
-            default=expression or "",
+            default=intern(expression or ""),
             generated=GENERATED[_letter(generated)],
             identity=IDENTITY[_letter(identity)],
             identity_options=sequence_options(sequence) if sequence is not None else None,
@@ -133,11 +135,11 @@ class Members:
             options=options(storage_options),
             foreign_options=options(foreign_options),
             inherited=inherited,
-            identity_sequence=dotted(sequence.schema, sequence.name) if sequence is not None else "",
+            identity_sequence=intern(dotted(sequence.schema, sequence.name)) if sequence is not None else "",
             **self.access.of("pg_class", oid, number),
         )
 
-    def _take_indexes(self, rows: list[Any]) -> None:
+    def _take_indexes(self, rows: Iterable[Any]) -> None:
         reading, needed, comment = self.reading, self.reading.needed, self.access.comment
         found: dict[int, list[Index]] = defaultdict(list)
         for (oid, relation, name, schema, unique, method, definition, keys, key_count, storage_options, tablespace, texts,
@@ -160,28 +162,28 @@ class Members:
             parents = self.parents.get(oid)
             found[relation].append(
                 Index(
-                    name=name,
+                    name=intern(name),
                     unique=unique,
                     method=method,
-                    body=_BEFORE_METHOD.sub("", definition, count=1),
+                    body=intern(_BEFORE_METHOD.sub("", definition, count=1)),
                     columns=tuple(parts[:key_count]),
                     include=tuple(parts[key_count:]),
                     has_expressions=texts is not None,
-                    predicate=predicate or "",
+                    predicate=intern(predicate or ""),
                     valid=valid,
-                    definition=definition,
+                    definition=intern(definition),
                     tablespace=tablespace or "",
                     statistics=tuple((key, target) for key, target in statistics or ()),
                     clustered=clustered,
                     comment=comment("pg_class", oid),
-                    constraint=constraint or "",
+                    constraint=intern(constraint or ""),
                     inherited_from=parents[0] if parents else "",
                     pages=pages,
                 )
             )
         self.indexes = {oid: tuple(of_relation) for oid, of_relation in found.items()}
 
-    def _take_constraints(self, rows: list[Any]) -> None:
+    def _take_constraints(self, rows: Iterable[Any]) -> None:
         reading, needed, comment_of = self.reading, self.reading.needed, self.access.comment
         found: dict[int, list[Constraint]] = defaultdict(list)
         nothing: dict[int, str] = {}
@@ -200,9 +202,9 @@ class Members:
             index_options, clustered = self._behind.get(index, ((), False)) if kind in "pux" else ((), False)
             found[relation].append(
                 Constraint(
-                    name=name,
+                    name=intern(name),
                     kind=CONSTRAINT_KINDS[kind],
-                    definition=definition.removesuffix(" NOT VALID"),
+                    definition=intern(definition.removesuffix(" NOT VALID")),
                     columns=columns,
                     references=self.names.get(referenced, ""),
                     referenced_columns=tuple([other_columns.get(number, "") for number in referenced_key or ()]),

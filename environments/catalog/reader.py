@@ -27,6 +27,8 @@ SESSION = {
 }  # fmt: skip
 #: The catalogue can change between two rows of one query, whatever the isolation level; then it is read once more.
 ATTEMPTS = 3
+#: Rows that are made into Python's values at a time.
+CHUNK = 1000
 CHANGED_MEANWHILE = (errors.UndefinedTable, errors.UndefinedObject, errors.UndefinedFunction, errors.InternalError_)
 
 
@@ -109,13 +111,13 @@ def _read_at_once(connection: psycopg.Connection[Any], version: int, schemas: tu
         batches = [[name for name in wanted if name not in queries.MANY], *([name] for name in queries.MANY)]
         parameters = {"namespaces": [row.oid for row in chosen]}
         with closing(_fetched(connection, [{name: wanted[name] for name in names} for names in batches], parameters)) as fetched:
-            rows = next(fetched)
+            rows = {name: _all(cursor) for name, cursor in next(fetched).items()}
             reading = Reading(rows, version, Access(rows), _mentioned(rows["dependencies"]))
             found_schemas = _schemas(reading, chosen)
             built = relations.Relations(reading)
-            for many in fetched:
-                for name, some in many.items():
-                    built.members.take(name, some)
+            for results in fetched:
+                for name, result in results.items():
+                    built.members.take(name, _some_by_some(result))
     found = {
         "schemas": found_schemas,
         **types.build(reading, built),
@@ -135,36 +137,46 @@ def _read_at_once(connection: psycopg.Connection[Any], version: int, schemas: tu
     )
 
 
-Rows = dict[str, list[Any]]
+Cursors = dict[str, psycopg.Cursor[Any]]
 
 
-def _fetched(connection: psycopg.Connection[Any], batches: list[dict[str, str]], parameters: dict[str, Any]) -> Generator[Rows]:
-    """The rows of each batch of queries; a thread takes in the next batch while the values of the one before are made.
+def _fetched(
+    connection: psycopg.Connection[Any], batches: list[dict[str, str]], parameters: dict[str, Any]
+) -> Generator[Cursors]:
+    """The results of each batch of queries; a thread takes in the next batch while the values of the one before are made.
 
     A batch is one round trip. Without the thread the server would wait for this process whenever a socket is full.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="catalogue") as pool:
-        coming = pool.submit(_fetch, connection, batches[0], parameters)
+        coming = pool.submit(_ask, connection, batches[0], parameters)
         for following in batches[1:]:
-            rows = coming.result()
-            coming = pool.submit(_fetch, connection, following, parameters)
-            yield rows
-            del rows
+            cursors = coming.result()
+            coming = pool.submit(_ask, connection, following, parameters)
+            yield cursors
+            del cursors
         yield coming.result()
 
 
-def _fetch(connection: psycopg.Connection[Any], wanted: dict[str, str], parameters: dict[str, Any]) -> Rows:
+def _ask(connection: psycopg.Connection[Any], wanted: dict[str, str], parameters: dict[str, Any]) -> Cursors:
     with connection.pipeline():
         cursors = {}
         for name, query in wanted.items():
             factory: Any = tuple_row if name in queries.PLAIN_ROWS else namedtuple_row
             cursors[name] = connection.cursor(row_factory=factory)
             cursors[name].execute(query, parameters)  # type: ignore[call-overload]
-    rows = {}
-    for name in wanted:
-        with cursors.pop(name) as cursor:  # closing it frees what the driver holds
-            rows[name] = cursor.fetchall()
-    return rows
+    return cursors
+
+
+def _all(cursor: psycopg.Cursor[Any]) -> list[Any]:
+    with cursor:  # closing it frees what the driver holds
+        return cursor.fetchall()
+
+
+def _some_by_some(cursor: psycopg.Cursor[Any]) -> Iterator[Any]:
+    """All rows, but never all at once: the driver keeps them in a much smaller form."""
+    with cursor:
+        while rows := cursor.fetchmany(CHUNK):
+            yield from rows
 
 
 @contextmanager

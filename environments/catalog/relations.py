@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from environments.catalog.members import Members, options, sequence_options
@@ -46,10 +47,10 @@ class Relations:
         oid, members = row.oid, self.members
         parents = tuple(members.parents.get(oid, ()))
         return Table(
-            schema=row.schema,
-            name=row.name,
+            schema=intern(row.schema),
+            name=intern(row.name),
             kind=TABLE_KINDS[row.kind],
-            owner=row.owner,
+            owner=intern(row.owner),
             persistence=PERSISTENCE[row.persistence],
             options=options(row.options),
             toast_options=options(row.toast_options),
@@ -118,9 +119,9 @@ class Relations:
             owner = self.members.relations.get(row.refobjid)
             column_name = self.members.column_names.get(row.refobjid, {}).get(row.refobjsubid, "")
             found[name] = Sequence(
-                schema=row.schema,
-                name=row.name,
-                type=row.type,
+                schema=intern(row.schema),
+                name=intern(row.name),
+                type=intern(row.type),
                 options=sequence_options(row),
                 owned_by=dotted(owner.schema, owner.name, column_name) if owner is not None else "",
                 persistence=PERSISTENCE[row.persistence],
