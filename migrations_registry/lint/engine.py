@@ -85,7 +85,7 @@ def lint_parsed(parsed: Parsed, *, file: str = "", live: Live | None = None, kno
     for statement in parsed.statements:
         context.statement = statement
         alone = not context.in_block and stands_alone(statement)
-        if alone:
+        if alone or statement.new_transaction:
             context.transaction_ends()
         _apply(run, BY_KIND.get(statement.kind, ()), statement.node)
         if context.new_enum_values:

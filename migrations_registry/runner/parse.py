@@ -25,6 +25,10 @@ Node: TypeAlias = dict[str, Any]
 _POSITION = r'"(?:[a-z_]*location|stmt_len|[a-z_]*list_start|[a-z_]*list_end)":-?\d+'
 _LATER_POSITION = re.compile("," + _POSITION)
 _FIRST_POSITION = re.compile(r"(?<=\{)" + _POSITION + ",?")
+#: A line of its own between two statements: what was done until here is committed, what follows is a transaction of its own.
+NEW_TRANSACTION = "-- evenkeel: new transaction"
+_NEW_TRANSACTION = re.compile(r"^[ \t]*--[ \t]*evenkeel:[ \t]*new[ \t]+transaction[ \t]*\r?$", re.M)
+_BLOCK_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 COPY_STDIN = (
     "COPY ... FROM STDIN needs a data stream that a migration does not have. Write INSERT statements, or load the data apart."
@@ -34,7 +38,10 @@ _COPY_STDIN = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. ``kind`` is the name of its node ("AlterTableStmt"); line and column count from 1, ``offset`` from 0."""
+    """One statement. ``kind`` is the name of its node ("AlterTableStmt"); line and column count from 1, ``offset`` from 0.
+
+    ``new_transaction`` says that the line :data:`NEW_TRANSACTION` stands before it.
+    """
 
     kind: str
     node: Node = field(repr=False)
@@ -42,6 +49,7 @@ class Statement:
     offset: int
     line: int
     column: int
+    new_transaction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ def parse(text: str, *, file: str = "") -> Parsed:
     source: str | bytes = text if text.isascii() else text.encode()
     places = Places(text)
     statements = []
+    end, marked = 0, "evenkeel:" in text
     for raw in json.loads(tree).get("stmts", ()):
         ((kind, node),) = raw["stmt"].items()
         start, length = raw.get("stmt_location", 0), raw.get("stmt_len", 0)
@@ -89,7 +98,10 @@ def parse(text: str, *, file: str = "") -> Parsed:
             offset = len(source[:start].decode())
         words = body if isinstance(body, str) else body.decode()
         line, column = places.at(offset)
-        statements.append(Statement(kind, node, words.rstrip(), offset, line, column))
+        # The tree begins behind the comments, so that what lies between two statements holds nothing else.
+        new = marked and bool(_NEW_TRANSACTION.search(_BLOCK_COMMENT.sub("", text[end:offset])))
+        end = offset + len(words)
+        statements.append(Statement(kind, node, words.rstrip(), offset, line, column, new))
     return Parsed(text, tuple(statements), fingerprint_of_tree(tree))
 
 

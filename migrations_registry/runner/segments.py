@@ -2,7 +2,8 @@
 
 Which statements refuse a transaction block was measured (PostgreSQL 15 and 18): they are told by their parse tree. REINDEX and
 CLUSTER stand alone whatever their target is, because on a partitioned table they refuse the block too, and repeating them does
-no harm.
+no harm. A file may say where a transaction ends (:data:`~migrations_registry.runner.parse.NEW_TRANSACTION`): VALIDATE CONSTRAINT
+gains nothing in the transaction of its NOT VALID, and a new enum value can't be used in the one that adds it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ def segments(parsed: Parsed, *, file: str = "") -> tuple[Segment, ...]:
     together: list[Statement] = []
     for statement in parsed.statements:
         refuse(statement, file=file)
-        if stands_alone(statement):
-            if together:
-                result.append(Segment(tuple(together), alone=False))
-                together = []
+        alone = stands_alone(statement)
+        if together and (alone or statement.new_transaction):
+            result.append(Segment(tuple(together), alone=False))
+            together = []
+        if alone:
             result.append(Segment((statement,), alone=True))
         else:
             together.append(statement)

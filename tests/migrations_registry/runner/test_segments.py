@@ -68,3 +68,27 @@ def test_what_stands_alone_is_what_the_server_refuses(make_database: Callable[..
 def test_maximal_runs() -> None:
     text = "CREATE TABLE a(); CREATE TABLE b(); CREATE INDEX CONCURRENTLY i ON a (x); VACUUM a; DELETE FROM a; SELECT 1"
     assert [(s.alone, len(s.statements)) for s in segments(parse(text))] == [(False, 2), (True, 1), (True, 1), (False, 2)]
+
+
+def test_a_line_of_its_own_ends_a_transaction() -> None:
+    text = """
+        SELECT 1; SELECT 2;
+        -- evenkeel: new transaction
+        SELECT 3;  -- evenkeel: new transaction is not a line of its own here
+        SELECT '
+-- evenkeel: new transaction
+        '; /*
+-- evenkeel: new transaction
+        */ SELECT 5;
+        -- evenkeel: new transaction
+        DROP INDEX CONCURRENTLY i;
+        -- evenkeel: new transaction
+        SELECT 6;
+    """
+    cut = segments(parse(text))
+    assert [len(segment.statements) for segment in cut] == [2, 3, 1, 1]
+    assert [segment.alone for segment in cut] == [False, False, True, False]
+
+
+def test_the_line_does_not_change_what_the_file_means() -> None:
+    assert parse("SELECT 1;\n-- evenkeel: new transaction\nSELECT 2").fingerprint == parse("SELECT 1; SELECT 2").fingerprint
