@@ -16,7 +16,6 @@ from environments.models import ManagedDatabase, Promotion
 from environments.services.errors import ServiceError
 from migrations_registry.models import SchemaSnapshot
 from migrations_registry.runner.errors import RunnerError
-from migrations_registry.runner.parse import parse
 from migrations_registry.schema import Difference
 from migrations_registry.schema.proof import Proof, ScratchError, prove
 from migrations_registry.services import drift, repairs, runs
@@ -68,13 +67,13 @@ def _judge(promotion: Promotion, source: ManagedDatabase | None, target: Managed
         keep_snapshot(database=target, cause=SchemaSnapshot.Cause.DEPLOYMENT, snapshot=actual, seen_at=begun)
         versions = [s.version for s in scripts_for(target) if s.version in promotion.release.migrations]
         pending = runs.plan(database=target, versions=versions).scripts
-        statements = [statement.text for script in pending for statement in parse(script.sql, file=script.version).statements]
+        segments = [[statement.text for statement in segment.statements] for script in pending for segment in script.segments]
         facts |= {
             "source": fingerprint(wanted),
             "target": fingerprint(actual),
             "pending": [[script.version, script.checksum] for script in pending],
         }
-        proof = prove(statements, actual, wanted, scratch=settings.EVENKEEL_SCRATCH_DATABASE_URL, together=False)
+        proof = prove(segments, actual, wanted, scratch=settings.EVENKEEL_SCRATCH_DATABASE_URL)
     except (ServiceError, RunnerError, ScratchError) as error:
         return GateOutcome.INCONCLUSIVE, f"{target.name}: {error}", [], facts
     found = drift.judge(proof.differences, base=target, target=source)

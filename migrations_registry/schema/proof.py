@@ -19,7 +19,8 @@ from migrations_registry.schema.repair import Repair, repair
 #: A scratch server knows neither the roles nor the publishers of the real one.
 PROVABLE = replace(BETWEEN_ENVIRONMENTS, exclude=(*BETWEEN_ENVIRONMENTS.exclude, "subscription"))
 LIMITS = (
-    "Proven for the schema without rows: a value that does not fit, and how long a lock is held, show only on the real one.",
+    "Proven for the schema without rows: whether every value fits, and how long locks and builds last, shows on the real one.",
+    "Nobody else works on the copy: what waits for others, and what is left when a concurrent build fails, shows only there.",
     "Owners, grants, default privileges, settings and subscriptions are not part of the proof.",
 )
 PREFIX = "evenkeel_proof_"
@@ -30,8 +31,25 @@ class ScratchError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Revert:
+    """``proven`` means: after the repair the revert ran, and the result equals the base."""
+
+    proven: bool
+    error: str
+    differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        if self.proven:
+            return "The revert is proven: it leads back to the base."
+        return "The revert is not proven:\n" + (self.error or "\n".join(f"- {difference}" for difference in self.differences))
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """``proven`` means: the base was rebuilt, the statements ran, and the result equals the target."""
+    """``proven`` means: the base was rebuilt, the statements ran, and the result equals the target.
+
+    ``revert`` says the same of the way back; None where it was not tried.
+    """
 
     proven: bool
     error: str
@@ -39,11 +57,12 @@ class Proof:
     proven_at: datetime
     server_version: int
     limits: tuple[str, ...] = LIMITS
+    revert: Revert | None = None
 
     def __str__(self) -> str:
         when = f"{self.proven_at:%Y-%m-%d %H:%M} UTC on PostgreSQL {self.server_version // 10_000}"
         if self.proven:
-            return f"Proven at {when}."
+            return f"Proven at {when}." + (f" {self.revert}" if self.revert is not None else "")
         lines = [self.error] if self.error else [f"- {difference}" for difference in self.differences]
         return f"Not proven at {when}:\n" + "\n".join(lines)
 
@@ -54,13 +73,23 @@ def prove_repair(made: Repair, base: Snapshot, target: Snapshot, *, scratch: str
     What the repair holds back may differ still. Raises :class:`ScratchError`.
     """
     held = {one.object for one in made.held_back}
-    proof = prove([statement.sql for statement in made.statements], base, target, scratch=scratch)
+    segments, back = ([[s.sql for s in segment] for segment in way] for way in (made.segments, made.revert_segments))
+    proof = prove(segments, base, target, scratch=scratch, back=back)
     left = tuple(d for d in proof.differences if selection.takes(d) and str(d.ref()) not in held)
     return replace(proof, differences=left, proven=not left and not proof.error)
 
 
-def prove(statements: Sequence[str], base: Snapshot, target: Snapshot, *, scratch: str, together: bool = True) -> Proof:
-    """Whether base + statements is target; ``together`` means in one transaction. Raises :class:`ScratchError`."""
+def prove(
+    segments: Sequence[Sequence[str]],
+    base: Snapshot,
+    target: Snapshot,
+    *,
+    scratch: str,
+    back: Sequence[Sequence[str]] | None = None,
+) -> Proof:
+    """Whether base + segments is target, each segment in a transaction as the runner does it, and one that PostgreSQL refuses
+    inside of a transaction alone. With ``back`` (the revert) also whether that leads to base again. Raises :class:`ScratchError`.
+    """
     if not scratch:
         raise ScratchError(
             "No scratch server is configured. Set EVENKEEL_SCRATCH_DATABASE_URL to a server for temporary databases."
@@ -75,21 +104,32 @@ def prove(statements: Sequence[str], base: Snapshot, target: Snapshot, *, scratc
                         "Point EVENKEEL_SCRATCH_DATABASE_URL at one that is not older."
                     )
                 rebuild(connection, base)
-                error = _run(connection, statements, together=together)
-                left = () if error else diff(read_snapshot(connection), target, PROVABLE).differences
-                left = tuple(d for d in left if d.property != "column order")
+                error = _run(connection, segments)
+                left = () if error else _left(connection, target)
+                revert = None if back is None or error else _way_back(connection, back, base)
     except psycopg.Error as failure:
         raise ScratchError(f"The scratch server can't be used: {_message(failure)}") from failure
     except CatalogError as failure:
         raise ScratchError(f"The scratch database can't be read: {failure}") from failure
-    return Proof(not error and not left, error, left, datetime.now(UTC), version)
+    return Proof(not error and not left, error, left, datetime.now(UTC), version, revert=revert)
+
+
+def _left(connection: psycopg.Connection, target: Snapshot) -> tuple[Difference, ...]:
+    found = diff(read_snapshot(connection), target, PROVABLE).differences
+    return tuple(d for d in found if d.property != "column order")
+
+
+def _way_back(connection: psycopg.Connection, segments: Sequence[Sequence[str]], base: Snapshot) -> Revert:
+    error = _run(connection, segments)
+    left = () if error else _left(connection, base)
+    return Revert(not error and not left, error, left)
 
 
 def rebuild(connection: psycopg.Connection, snapshot: Snapshot) -> None:
     """Makes an empty database like the snapshot. Raises :class:`ScratchError` when the result is not equal."""
     empty = read_snapshot(connection)
-    made = repair(empty, snapshot, selection=PROVABLE, allow_lossy=True)
-    error = _run(connection, [statement.sql for statement in made.statements], together=True)
+    made = repair(empty, snapshot, selection=PROVABLE, allow_lossy=True, online=False)
+    error = _run(connection, [[statement.sql for statement in segment] for segment in made.segments])
     if error:
         raise ScratchError(
             f"The database can't be rebuilt on the scratch server: {error} "
@@ -101,17 +141,18 @@ def rebuild(connection: psycopg.Connection, snapshot: Snapshot) -> None:
         raise ScratchError(f"The rebuilt database is not equal to the real one, so nothing can be proven with it: {shown}")
 
 
-def _run(connection: psycopg.Connection, statements: Iterable[str], *, together: bool) -> str:
+def _run(connection: psycopg.Connection, segments: Iterable[Sequence[str]]) -> str:
     """What went wrong, with the statement; "" when all of them ran."""
     statement = ""
     try:
-        if together:
-            with connection.transaction():
-                for statement in statements:
-                    connection.execute(statement)  # type: ignore[call-overload]
-        else:
-            for statement in statements:
+        for segment in segments:
+            if len(segment) == 1:  # a transaction by itself, or one that stands outside of any
+                statement = segment[0]
                 connection.execute(statement)  # type: ignore[call-overload]
+                continue
+            with connection.transaction():
+                for statement in segment:
+                    connection.execute(statement)  # type: ignore[call-overload]
     except psycopg.Error as error:
         return f"{_message(error)} in: {statement.strip()[:500]}"
     return ""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref, Snapshot
+from migrations_registry.runner.parse import NEW_TRANSACTION
 from migrations_registry.schema.compare import ADDED, REMOVED, Difference, DiffResult, Selection, diff, same_but_for_the_name
 from migrations_registry.schema.items import Item, Items, items
 from migrations_registry.schema.lossy import loses
-from migrations_registry.schema.plan import plan, world
+from migrations_registry.schema.online import online_segments
+from migrations_registry.schema.plan import Step, plan, world
 from migrations_registry.schema.render.access import Context
+from migrations_registry.schema.segments import Segment
 from migrations_registry.schema.statements import Statement
 
-#: Names in functions are looked up when these run, not while they are made: what they use may come later in the file.
-_LATE_NAMES = Statement("SET LOCAL check_function_bodies = off")
+#: Names in functions are looked up when these run, not while they are made: what they use may come later in the file. It is no
+#: SET LOCAL, which has no effect where a file is run statement by statement.
+_LATE_NAMES = Statement("SET check_function_bodies = off")
 #: Differences that are reported and never repaired.
 NOT_REPAIRED = {"column order": "the order of columns can only be changed by making the table anew"}
 
@@ -37,19 +41,29 @@ class HeldBack:
 class Repair:
     """``sql`` turns base into target except for ``held_back``; ``revert_sql`` takes exactly that back."""
 
-    statements: tuple[Statement, ...]
-    revert_statements: tuple[Statement, ...]
+    #: What is committed together, in order; a statement that refuses a transaction is a segment of its own.
+    segments: tuple[Segment, ...]
+    #: One transaction: that is how the runner takes a migration back.
+    revert_segments: tuple[Segment, ...]
     held_back: tuple[HeldBack, ...]
     #: The differences that it clears.
     differences: tuple[Difference, ...]
 
     @property
+    def statements(self) -> tuple[Statement, ...]:
+        return tuple(statement for segment in self.segments for statement in segment)
+
+    @property
+    def revert_statements(self) -> tuple[Statement, ...]:
+        return tuple(statement for segment in self.revert_segments for statement in segment)
+
+    @property
     def sql(self) -> str:
-        return as_text(self.statements)
+        return as_text(self.segments)
 
     @property
     def revert_sql(self) -> str:
-        return as_text(self.revert_statements)
+        return as_text(self.revert_segments)
 
     @property
     def hazards(self) -> tuple[str, ...]:
@@ -57,9 +71,15 @@ class Repair:
         return tuple(dict.fromkeys(hazard for statement in self.statements for hazard in statement.hazards))
 
 
-def as_text(statements: Iterable[Statement]) -> str:
-    """The statements as a file, each with its notes above it."""
-    return "\n\n".join(statement.annotated for statement in statements) + ("\n" if statements else "")
+def as_text(segments: Sequence[Segment]) -> str:
+    """The segments as a file that the runner cuts into the same ones, and that psql runs; each statement under its notes."""
+    parts: list[str] = []
+    for number, segment in enumerate(segments):
+        lines = [statement.annotated for statement in segment]
+        if number and not segment[0].alone and not segments[number - 1][0].alone:
+            lines[0] = f"{NEW_TRANSACTION}\n{lines[0]}"
+        parts += lines
+    return "\n\n".join(parts) + ("\n" if parts else "")
 
 
 def repair(
@@ -69,11 +89,13 @@ def repair(
     selection: Selection = Selection(),  # noqa: B008 (frozen)
     allow_lossy: bool | Collection[str] = False,
     differences: DiffResult | None = None,
+    online: bool = True,
 ) -> Repair:
     """SQL that makes ``base`` like ``target`` where ``selection`` looks, in an order that PostgreSQL accepts.
 
-    What loses data is held back unless ``allow_lossy`` is true or names the object ("public.sessions.title"). All of it can run
-    in one transaction. ``differences`` of both, without a selection, may be handed in where they are known.
+    What loses data is held back unless ``allow_lossy`` is true or names the object ("public.sessions.title"). With ``online``
+    indexes are built and rows are checked while reads and writes go on, in segments of their own; without it, and on the way
+    back, all of it is one transaction. ``differences`` of both, without a selection, may be handed in where they are known.
     """
     left, right = items(base), items(target)
     every = differences or diff(base, target)
@@ -104,18 +126,29 @@ def repair(
             default_privileges=tuple(of.default_privileges.values()),
         )  # fmt: skip
 
-    forward = plan(one, two, changes, context(base), database=base.database)
-    backward = plan(two, one, changes, context(base), database=base.database)
-    return Repair(_with_late_names(forward), _with_late_names(backward), tuple(held), tuple(selected))
+    forward = plan(one, two, changes, context(base), database=base.database, one_transaction=not online)
+    backward = plan(two, one, changes, context(base), database=base.database, one_transaction=True)
+    there = online_segments(forward, left, goal, snapshot=base) if online else _together(forward)
+    return Repair(_with_late_names(there), _with_late_names(_together(backward)), tuple(held), tuple(selected))
+
+
+def _together(steps: list[Step]) -> tuple[Segment, ...]:
+    statements = tuple(statement for step in steps for statement in step.statements)
+    return (statements,) if statements else ()
 
 
 def _owner(ref: Ref) -> Ref:
     return Ref("column", ref.name) if ref.kind == "default" else ref
 
 
-def _with_late_names(statements: list[Statement]) -> tuple[Statement, ...]:
-    makes_functions = any(s.sql.startswith(("CREATE OR REPLACE FUNCTION", "CREATE OR REPLACE PROCEDURE")) for s in statements)
-    return (_LATE_NAMES, *statements) if makes_functions else tuple(statements)
+def _with_late_names(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    found = []
+    said = False
+    for segment in segments:
+        makes = any(s.sql.startswith(("CREATE OR REPLACE FUNCTION", "CREATE OR REPLACE PROCEDURE")) for s in segment)
+        found.append((_LATE_NAMES, *segment) if makes and not said else segment)
+        said = said or makes
+    return tuple(found)
 
 
 def _changes(selected: list[Difference], left: Items, right: Items) -> dict[Ref, frozenset[str]]:

@@ -14,6 +14,8 @@ from environments.catalog.names import split
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _KEYWORDS = frozenset(RESERVED_KEYWORDS) | frozenset(COL_NAME_KEYWORDS) | frozenset(TYPE_FUNC_NAME_KEYWORDS)
 
+_ALONE = ("CREATE INDEX CONCURRENTLY ", "CREATE UNIQUE INDEX CONCURRENTLY ", "DROP INDEX CONCURRENTLY ")
+
 EXCLUSIVE = "ACCESS EXCLUSIVE"
 SHARE = "SHARE"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
@@ -23,6 +25,8 @@ LOSES_DATA = "loses data"
 REWRITES = "rewrites the table"
 SCANS = "reads the whole table under the lock"
 BUILDS = "builds an index while writes wait"
+BUILDS_ONLINE = "builds an index while reads and writes go on; if it is interrupted, repair again: what is left is replaced"
+CHECKS_ONLINE = "reads the whole table while reads and writes go on"
 AUTHORISATION = "changes who may do what"
 MAY_FAIL = "fails when rows do not fit; nothing is changed then"
 
@@ -35,11 +39,20 @@ class Statement:
     object: str = ""
     lock: str = ""
     hazards: tuple[str, ...] = ()
+    #: Where our own lint can't know better: the rule, and why it is no danger here.
+    allow: str = ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether PostgreSQL refuses it inside a transaction."""
+        return self.sql.startswith(_ALONE)
 
     @property
     def annotated(self) -> str:
         notes = [part for part in (f"locks {self.lock}" if self.lock else "", *self.hazards) if part]
-        return (f"-- {self.object}: {'; '.join(notes)}\n" if notes else "") + self.sql + ";"
+        lines = [f"-- {' '.join(self.object.split())}: {'; '.join(notes)}"] if notes else []
+        lines += [f"-- evenkeel: allow {self.allow}"] if self.allow else []
+        return "\n".join([*lines, self.sql]) + ";"
 
 
 def ident(*names: str) -> sql.Composable:

@@ -48,7 +48,11 @@ class Command(EvenkeelCommand):
                 one.add_argument("--spelling", action="store_true", help="show also what is merely named or spelt differently")
             else:
                 one.add_argument("--revert", action="store_true", help="the SQL that takes the repair back, instead")
-                one.add_argument("--prove", action="store_true", help="try it on a scratch database first")
+                one.add_argument("--prove", action="store_true", help="try it, and its revert, on a scratch database first")
+                one.add_argument(
+                    "--one-transaction", action="store_true",
+                    help="all of it in one transaction: locks are held longer, but it is there as a whole or not at all",
+                )  # fmt: skip
             one.add_argument(
                 "--allow-lossy", nargs="?", action="append", const="*", default=[], metavar="OBJECT",
                 help="include what loses data: all of it, or of this object; may be repeated",
@@ -69,7 +73,10 @@ class Command(EvenkeelCommand):
         found = diff(base, target, selection)
         if options["action"] == "repair" or options["sql"]:
             lossy = options["allow_lossy"]
-            made = repair(base, target, selection=selection, allow_lossy=True if "*" in lossy else frozenset(lossy))
+            made = repair(
+                base, target, selection=selection, allow_lossy=True if "*" in lossy else frozenset(lossy),
+                online=not options.get("one_transaction"),
+            )  # fmt: skip
             self._repair(made, found, (base, target), selection, options)
         elif options["json"]:
             renames = [one.as_json() for one in suggest_renames(base, target, found)]
@@ -133,7 +140,11 @@ def _repair_json(made: Repair, found: DiffResult, proof: Proof | None) -> dict[s
         "equal": found.equal,
         "sql": made.sql,
         "revert_sql": made.revert_sql,
-        "statements": [asdict(statement) for statement in made.statements],
+        "statements": [
+            {**asdict(statement), "segment": number, "alone": statement.alone}
+            for number, segment in enumerate(made.segments, start=1)
+            for statement in segment
+        ],
         "held_back": [asdict(one) for one in made.held_back],
         "not_seen": list(found.not_seen),
         "proof": None
@@ -144,6 +155,13 @@ def _repair_json(made: Repair, found: DiffResult, proof: Proof | None) -> dict[s
             "differences": [difference.as_json() for difference in proof.differences],
             "proven_at": proof.proven_at.isoformat(),
             "limits": list(proof.limits),
+            "revert": None
+            if proof.revert is None
+            else {
+                "proven": proof.revert.proven,
+                "error": proof.revert.error,
+                "differences": [difference.as_json() for difference in proof.revert.differences],
+            },
         },
     }
 

@@ -14,15 +14,18 @@ from migrations_registry.schema.plan.operations import operations
 from migrations_registry.schema.plan.ordering import order_by_dependencies
 from migrations_registry.schema.plan.sorting import in_order
 from migrations_registry.schema.plan.spreading import spread
-from migrations_registry.schema.plan.work import Work, World, world
+from migrations_registry.schema.plan.work import Step, Work, World, world
 from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import Statement
 
 
 def plan(
-    base: World, target: World, changes: Mapping[Ref, frozenset[str]], context: Context, *, database: str
-) -> list[Statement]:
-    """The statements that turn base into target, in order. ``changes`` are the properties that differ of what both have."""
+    base: World, target: World, changes: Mapping[Ref, frozenset[str]], context: Context, *, database: str, one_transaction: bool
+) -> list[Step]:
+    """What turns base into target, in order. ``changes`` are the properties that differ of what both have.
+
+    In ``one_transaction`` an enum whose new value is used at once is made anew, for a value can't be used where it is added.
+    """
     rebuilt_types: frozenset[Ref] = frozenset()
     while True:
         work = Work(base, target, changes, context, database, rebuilt_types)
@@ -30,10 +33,12 @@ def plan(
         spread(work)
         operations(work)
         order_by_dependencies(work)
-        statements = in_order(work)
-        used = _new_labels_in_use(work, statements)
+        steps = in_order(work)
+        if not one_transaction:
+            return steps
+        used = _new_labels_in_use(work, [statement for step in steps for statement in step.statements])
         if used <= rebuilt_types:
-            return statements
+            return steps
         rebuilt_types |= used
 
 
@@ -50,4 +55,4 @@ def _new_labels_in_use(work: Work, statements: list[Statement]) -> set[Ref]:
     return found
 
 
-__all__ = ["World", "plan", "world"]
+__all__ = ["Step", "World", "plan", "world"]

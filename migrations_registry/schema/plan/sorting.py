@@ -7,8 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-from migrations_registry.schema.plan.work import Key, Work
-from migrations_registry.schema.statements import Statement
+from migrations_registry.schema.plan.work import Key, Step, Work
 
 _CREATE_RANK = [
     "role", "schema", "extension", "collation", "enum", "domain", "composite", "range", "foreign data wrapper", "server",
@@ -44,7 +43,7 @@ def _rank(work: Work, key: Key) -> tuple[Any, ...]:
     return ({"own": 5, "join": 6, "finish": 6}.get(verb, 4), kind, place, ref)
 
 
-def in_order(work: Work) -> list[Statement]:
+def in_order(work: Work) -> list[Step]:
     """Topological order; among what is free the lowest rank first, so that the same input gives the same text."""
     waiting = {key: len(work.before.get(key, ())) for key in work.operations}
     after: dict[Key, list[Key]] = defaultdict(list)
@@ -54,7 +53,7 @@ def in_order(work: Work) -> list[Statement]:
     free = [(_rank(work, key), key) for key, count in waiting.items() if count == 0]
     heapq.heapify(free)
     done: set[Key] = set()
-    found: list[Statement] = []
+    found: list[Step] = []
     while len(done) < len(work.operations):
         if not free:  # a cycle: the one that should come first anyway breaks it
             key = min((key for key in waiting if key not in done), key=lambda one: _rank(work, one))
@@ -62,8 +61,9 @@ def in_order(work: Work) -> list[Statement]:
         _, key = heapq.heappop(free)
         if key in done:
             continue
+        statements = tuple(replace(statement, object=str(key[1])) for statement in work.operations[key])
+        found.append(Step(key, statements, frozenset(work.before.get(key, ())) & done))
         done.add(key)
-        found += [replace(statement, object=str(key[1])) for statement in work.operations[key]]
         for other in after[key]:
             waiting[other] -= 1
             if waiting[other] == 0 and other not in done:

@@ -42,6 +42,15 @@ def world(items: Items, edges: Iterable[tuple[Ref, Ref]]) -> World:
     return World(items, {ref: frozenset(on) for ref, on in stands_on.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation: its statements, and the operations before it that it stands on."""
+
+    key: Key
+    statements: tuple[Statement, ...]
+    after: frozenset[Key]
+
+
 @dataclass(slots=True)
 class Work:
     base: World

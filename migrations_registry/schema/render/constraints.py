@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from environments.catalog.values import View
@@ -11,6 +12,7 @@ from migrations_registry.schema.render.columns import table_word
 from migrations_registry.schema.render.tables import relation, storage_options
 from migrations_registry.schema.statements import (
     BUILDS,
+    BUILDS_ONLINE,
     EXCLUSIVE,
     MAY_FAIL,
     SCANS,
@@ -54,6 +56,37 @@ def create_constraint(item: Item, context: Context) -> list[Statement]:
     if constraint.clustered:
         found.append(say("ALTER TABLE {} CLUSTER ON {}", relation(item), ident(constraint.name), lock=SHARE_UPDATE))
     return found + created(constraint_address(item), constraint, context)
+
+
+#: How PostgreSQL prints a key; the columns may hold any letter in quotes.
+_KEY = re.compile(
+    r"(?P<word>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\((?:[^()\"]|\"(?:[^\"]|\"\")*\")*\))"
+    r"(?P<include> INCLUDE \((?:[^()\"]|\"(?:[^\"]|\"\")*\")*\))?(?P<when>(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?)\Z"
+)
+
+
+def key_index(item: Item, name: str) -> Statement | None:
+    """The index behind a primary key or UNIQUE, built while people work; None where there is no such way (temporal keys)."""
+    parts = _KEY.match(item.value.definition)
+    if parts is None:
+        return None
+    options = storage_options(tuple(option for option in item.value.index_options if not option.startswith("tablespace=")))
+    space = [option.removeprefix("tablespace=") for option in item.value.index_options if option.startswith("tablespace=")]
+    return say(
+        "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{}{}{}{}", ident(name), relation(item), raw(parts["columns"]),
+        raw(parts["include"] or ""), raw(parts["nulls"] or ""), compose(" WITH ({})", comma(options)) if options else raw(""),
+        compose(" TABLESPACE {}", ident(space[0])) if space else raw(""), lock=SHARE_UPDATE, hazards=(BUILDS_ONLINE, MAY_FAIL),
+    )  # fmt: skip
+
+
+def key_using_index(item: Item, name: str) -> Statement:
+    """Makes the index of :func:`key_index` the key; it takes the constraint's name."""
+    parts = _KEY.match(item.value.definition)
+    word, when = (parts["word"], parts["when"]) if parts else ("UNIQUE", "")
+    return say(
+        "ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}", relation(item), ident(item.value.name), raw(word), ident(name),
+        raw(when), lock=EXCLUSIVE,
+    )  # fmt: skip
 
 
 def _with_index_options(constraint: Any) -> str:

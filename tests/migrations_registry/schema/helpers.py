@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 from psycopg import sql
 
 from environments.catalog import Snapshot, read_snapshot
 from migrations_registry.schema import DiffResult, Repair, diff
+from migrations_registry.schema.segments import Segment
 
 
 def look(url: str) -> Snapshot:
@@ -27,12 +28,22 @@ def run(url: str, statements: list[str]) -> None:
                 raise AssertionError(f"{error}\nin: {statement}\nof:\n" + ";\n".join(statements)) from error
 
 
+def run_segments(url: str, segments: Sequence[Segment]) -> None:
+    """Each segment in a transaction of its own; what stands alone outside of one."""
+    for segment in segments:
+        if segment[0].alone:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(segment[0].sql)  # type: ignore[call-overload]
+        else:
+            run(url, [statement.sql for statement in segment])
+
+
 def apply(url: str, repair: Repair) -> None:
-    run(url, [statement.sql for statement in repair.statements])
+    run_segments(url, repair.segments)
 
 
 def revert(url: str, repair: Repair) -> None:
-    run(url, [statement.sql for statement in repair.revert_statements])
+    run_segments(url, repair.revert_segments)
 
 
 def rows(url: str, one: Snapshot, two: Snapshot, repair: Repair) -> dict[str, list[tuple[str | None, ...]]]:
