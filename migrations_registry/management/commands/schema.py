@@ -17,6 +17,7 @@ from controlplane.core.commands import EvenkeelCommand
 from environments import targets
 from environments.catalog import CatalogError, DocumentError, Snapshot, document, fingerprint, read_snapshot
 from environments.catalog.profiles import PROFILES
+from migrations_registry.commandline import acceptance, history, keep, sides
 from migrations_registry.schema import DiffResult, Rename, Repair, Selection, diff, repair, suggest_renames
 from migrations_registry.schema.proof import Proof, ScratchError, prove_repair
 
@@ -29,9 +30,10 @@ class Command(EvenkeelCommand):
     help = "Snapshots, differences and repairs of schemas. Exit 0: alike, 2: they differ, 1: it could not be done."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="snapshot|diff|repair")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="snapshot|diff|repair|history|accept")
         snapshot = actions.add_parser("snapshot", help="one database's schema as a JSON file")
-        snapshot.add_argument("reference", metavar="REF", help="secret reference, env:NAME or file:NAME")
+        snapshot.add_argument("reference", metavar="REF|APP/ENV", help="env:NAME, file:NAME, or a registered database")
+        snapshot.add_argument("--keep", action="store_true", help="keep it in Evenkeel, with APP/ENV (see history)")
         snapshot.add_argument("--output", metavar="FILE", help="where to; compressed when it ends in .gz (default: stdout)")
         _common(snapshot)
         for name, what in (
@@ -40,12 +42,18 @@ class Command(EvenkeelCommand):
         ):
             one = actions.add_parser(name, help=what)
             for side in ("base", "target"):
-                one.add_argument(f"--{side}", required=True, metavar="REF|FILE", help="env:NAME, file:NAME, or a snapshot file")
+                one.add_argument(f"--{side}", required=True, metavar="SIDE", help=sides.WHAT_A_SIDE_IS)
             one.add_argument("--only", action="append", default=[], metavar="PATTERN", help="a kind, an object or a property")
             one.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="likewise, left out")
             if name == "diff":
                 one.add_argument("--sql", action="store_true", help="the SQL of the repair instead of the list")
-                one.add_argument("--spelling", action="store_true", help="show also what is merely named or spelt differently")
+                one.add_argument(
+                    "--show-spelling",
+                    "--spelling",
+                    dest="spelling",
+                    action="store_true",
+                    help="show also what is merely named or spelt differently",
+                )
             else:
                 one.add_argument("--revert", action="store_true", help="the SQL that takes the repair back, instead")
                 one.add_argument("--prove", action="store_true", help="try it, and its revert, on a scratch database first")
@@ -58,18 +66,31 @@ class Command(EvenkeelCommand):
                 help="include what loses data: all of it, or of this object; may be repeated",
             )  # fmt: skip
             _common(one)
+        history.add_arguments(actions.add_parser("history", help="what a schema was and when it changed; 2: outside a migration"))
+        acceptance.add_arguments(actions.add_parser("accept", help="bear differences between two environments until a date"))
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] == "history":
+            if history.run(options, self.stdout.write):
+                raise SystemExit(DRIFT)
+            return
+        if options["action"] == "accept":
+            acceptance.run(options, self.stdout.write)
+            return
         profile = PROFILES[options["profile"]]
 
         def look(where: str) -> Snapshot:
             return _look(where, tuple(options["schema"]), profile)
 
         if options["action"] == "snapshot":
-            self._snapshot(look(options["reference"]), options)
+            if options["keep"]:
+                keep.run(options, self.stdout.write)
+            else:
+                self._snapshot(look(options["reference"]), options)
             return
+        one, two = sides.named(options["base"]), sides.named(options["target"])
         base, target = look(options["base"]), look(options["target"])
-        selection = Selection(tuple(options["only"]), tuple(options["exclude"]))
+        selection = sides.selection(one, two, only=options["only"], exclude=options["exclude"])
         found = diff(base, target, selection)
         if options["action"] == "repair" or options["sql"]:
             lossy = options["allow_lossy"]
@@ -78,11 +99,18 @@ class Command(EvenkeelCommand):
                 online=not options.get("one_transaction"),
             )  # fmt: skip
             self._repair(made, found, (base, target), selection, options)
-        elif options["json"]:
-            renames = [one.as_json() for one in suggest_renames(base, target, found)]
-            self.stdout.write(json.dumps({**found.as_json(), "renames": renames}, ensure_ascii=False))
         else:
-            self._list(found, suggest_renames(base, target, found), spelling=options["spelling"])
+            equal = found.equal
+            found, accepted, lines = acceptance.apart(found, one, two)
+            if options["json"]:
+                renames = [rename.as_json() for rename in suggest_renames(base, target, found)]
+                shown = {"spelling": [d.as_json() for d in found.spelling]} if options["spelling"] else {}
+                content = {**found.as_json(), "equal": equal, "renames": renames, **accepted, **shown}
+                self.stdout.write(json.dumps(content, ensure_ascii=False))
+            else:
+                self._list(found, suggest_renames(base, target, found), alike=equal, spelling=options["spelling"])
+                for line in lines:
+                    self.stdout.write(line)
         if not found.equal:
             raise SystemExit(DRIFT)
 
@@ -100,8 +128,8 @@ class Command(EvenkeelCommand):
         else:
             self.stdout.write(f"{path}: {len(snapshot.tables)} tables, fingerprint {fingerprint(snapshot)}")
 
-    def _list(self, found: DiffResult, renames: tuple[Rename, ...], *, spelling: bool) -> None:
-        if found.equal:
+    def _list(self, found: DiffResult, renames: tuple[Rename, ...], *, alike: bool, spelling: bool) -> None:
+        if alike:
             self.stdout.write("Alike." if not found.not_seen else "Alike, as far as it could be seen.")
         for difference in found.differences:
             self.stdout.write(f"{difference.severity:8} {difference}")
@@ -179,8 +207,11 @@ def _common(parser: ArgumentParser) -> None:
 
 def _look(where: str, schemas: tuple[str, ...], profile: Any) -> Snapshot:
     """The database behind a reference, or the snapshot in a file. Raises CommandError."""
-    if "://" in where or "=" in where.split("/", maxsplit=1)[0]:
-        raise CommandError("A database is named by a reference (env:NAME or file:NAME), never by its address. Nothing was read.")
+    side = sides.named(where)
+    if side is not None:
+        if schemas:
+            raise CommandError(f"--schema is not for {where}: which of its schemas are looked at is set at the database.")
+        return side.read()
     try:
         if not where.startswith(REFERENCES):
             return document.read(Path(where))

@@ -1,0 +1,1 @@
+"""What ``manage.py schema`` is made of, beside the command itself."""
