@@ -8,7 +8,7 @@ from environments.catalog.values import Ref
 from migrations_registry.schema.compare import CHANGED, REMOVED, Difference
 from migrations_registry.schema.items import Item, Items
 
-_TYPE = re.compile(r"(?P<name>.*?)(?:\((?P<modifiers>[\d, ]+)\))?(?P<rest>[^()]*)\Z", re.DOTALL)
+_MODIFIERS = re.compile(r"\(([\d, ]+)\)")
 _TEXT = ("text", "character varying")
 #: From -> to without loss, whatever the value (casts of pg_cast that keep every value).
 _WIDENING = {
@@ -105,15 +105,12 @@ def keeps_every_value(old: str, new: str) -> bool:  # noqa: PLR0911 (one return 
 
 
 def _parts(text: str) -> tuple[str, tuple[int, ...] | None, str]:
-    match = _TYPE.match(text)
+    """ "timestamp(3) without time zone[]" -> its name without modifiers, its modifiers, its brackets."""
+    name, bracket, _ = text.partition("[]")
+    match = _MODIFIERS.search(name)
     if match is None:
-        return text, None, ""
-    modifiers = tuple(int(part) for part in match["modifiers"].split(",")) if match["modifiers"] else None
-    base, rest = match["name"].strip(), match["rest"]
-    if match["modifiers"] is None:
-        base, _, brackets = base.partition("[]")
-        return base.strip(), None, "[]" if brackets or text.endswith("[]") else ""
-    return base + rest.replace("[]", ""), modifiers, "[]" if "[]" in rest else ""
+        return name, None, bracket
+    return name[: match.start()] + name[match.end() :], tuple(int(part) for part in match[1].split(",")), bracket
 
 
 def _no_narrower(kind: str, old: tuple[int, ...] | None, new: tuple[int, ...] | None) -> bool:
