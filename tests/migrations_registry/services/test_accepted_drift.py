@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 import time_machine
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from controlplane.core import audit
 from controlplane.core.models import AuditEvent
 from environments.models import Application, Environment, ManagedDatabase
 from environments.services.errors import Conflict, NotAllowed, ServiceError
 from migrations_registry.models import AcceptedDrift
+from migrations_registry.schema import Difference
+from migrations_registry.schema.acceptance import Accepted, mirrored, still_the_same
 from migrations_registry.services import drift
 from migrations_registry.services.drift import accept_drift, drift_between, withdraw_acceptance
 from tests.migrations_registry.services.world import World
@@ -24,9 +29,9 @@ INDEX = ("index", "public.by_title", "")
 
 
 def execute(world: World, database: ManagedDatabase, *statements: str) -> None:
-    with psycopg.connect(world.urls[database.pk], autocommit=True) as connection:
+    with psycopg.connect(world.urls[database.pk], autocommit=True) as target:
         for statement in statements:
-            connection.execute(statement)  # type: ignore[call-overload]
+            target.execute(statement)  # type: ignore[call-overload]
 
 
 @pytest.fixture
@@ -187,3 +192,57 @@ def test_the_database_refuses_what_the_service_refuses(drifted: World) -> None:
     withdraw_acceptance(acceptance=row, actor=drifted.cast["bob"])
     with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
         AcceptedDrift.objects.filter(pk=row.pk).update(withdrawn_at=None, withdrawn_by=None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_at_once_leave_one_acceptance(drifted: World) -> None:
+    def work(number: int) -> int:
+        try:
+            return accept(drifted, COLUMN, INDEX, reason=f"reason {number}")[0].pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(work, range(4)))) == 4
+    active = AcceptedDrift.objects.filter(withdrawn_at=None)
+    assert sorted(row.object for row in active) == ["public.by_title", "public.sessions.triggers"]
+    assert len({row.reason for row in active}) == 1
+    assert audit.verify()[2] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_withdraw_one_is_told_that_it_is_done(drifted: World) -> None:
+    (row,) = accept(drifted, COLUMN)
+
+    def work(_: int) -> str:
+        try:
+            withdraw_acceptance(acceptance=AcceptedDrift.objects.get(pk=row.pk), actor=drifted.cast["bob"])
+        except Conflict:
+            return "told"
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(work, range(3))) == ["done", "told", "told"]
+
+
+def test_it_goes_with_its_database(drifted: World) -> None:
+    accept(drifted, COLUMN)
+    drifted.staging.delete()
+    assert not AcceptedDrift.objects.exists()
+    assert AuditEvent.objects.filter(action="drift.accepted").exists()
+
+
+def test_values_that_are_only_spelt_otherwise_are_still_what_was_accepted() -> None:
+    column = {"type": "text", "default": "('a'::character varying)::text", "owner": "x", "grants": []}
+    then = Accepted("added", None, column)
+    now = Difference("column", "a.b", "", "added", None, {**column, "default": "'a'::text", "owner": "y"}, "high")
+    assert still_the_same(now, then)
+    assert still_the_same(now, Accepted("added", None, {name: column[name] for name in ("type", "default")}))
+    assert still_the_same(mirrored(now), then.mirrored())
+    assert not still_the_same(mirrored(now), then)
+    for value in ({**column, "default": "'b'::text"}, {**column, "type": "int"}, {**column, "identity": "always"}, None):
+        assert not still_the_same(replace(now, target=value), then)
+    body = Accepted("changed", "SELECT  1", "SELECT 2")
+    assert not still_the_same(Difference("function", "f()", "body", "changed", "SELECT 1", "SELECT 2", "high"), body)
