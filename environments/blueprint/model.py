@@ -22,6 +22,8 @@ ComponentKindName: TypeAlias = Literal["frontend", "backend", "worker", "databas
 VariableKind: TypeAlias = Literal["text", "url", "postgres", "boolean", "number"]
 Strategy: TypeAlias = Literal["keep", "hash", "email", "name", "phone", "text", "null"]
 CleanupKind: TypeAlias = Literal["duplicates", "orphans", "invalid"]
+ProfileName: TypeAlias = Literal["auto", "plain", "supabase", "neon", "aws-rds", "google-cloudsql", "azure"]
+LeftOutKind: TypeAlias = Literal["schemas", "roles", "event_triggers", "extensions", "publications"]
 
 #: Trust grows with the tier; data flows only towards less trust.
 TRUST: dict[str, int] = {"development": 0, "staging": 1, "production": 2}
@@ -47,6 +49,9 @@ class Database(_Part):
     schemas: list[Identifier] = []
     external_ids: ExternalIds = {}
     parity_tables: list[TableName] = []
+    #: Whose own schemas and roles are left out, and what else is.
+    schema_profile: ProfileName = "auto"
+    leave_out: dict[LeftOutKind, list[Identifier]] = {}
 
 
 class Environment(_Part):

@@ -120,7 +120,7 @@ def read(application: Application) -> Blueprint:
             databases={
                 d.name: Database.model_construct(
                     dsn=d.dsn_ref, read_dsn=d.read_dsn_ref, schemas=d.schemas, external_ids=d.external_ids,
-                    parity_tables=d.parity_tables,
+                    parity_tables=d.parity_tables, schema_profile=d.schema_profile, leave_out=d.leave_out,
                 )
                 for d in row.databases.all()
             },

@@ -30,7 +30,7 @@ _KEYED_BY_NAME = (
     "extensions", "event_triggers", "foreign_data_wrappers", "servers", "publications", "subscriptions", "roles",
 )  # fmt: skip
 _KEYED_BY_SCHEMA_AND_NAME = (
-    "tables", "sequences", "views", "enums", "domains", "composites", "ranges", "collations", "statistics",
+    "tables", "platform_tables", "sequences", "views", "enums", "domains", "composites", "ranges", "collations", "statistics",
     "text_search_configurations", "text_search_dictionaries",
 )  # fmt: skip
 

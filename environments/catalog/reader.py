@@ -14,11 +14,13 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row, tuple_row
 
-from environments.catalog import code, queries, relations, rest, types
+from environments.catalog import attached, code, queries, relations, rest, types
 from environments.catalog.access import Access
+from environments.catalog.locks import holders
 from environments.catalog.members import Members
-from environments.catalog.profiles import PLAIN, Profile
-from environments.catalog.values import NotSeen, Ref, Schema, Snapshot
+from environments.catalog.names import quote
+from environments.catalog.profiles import MARKS, PLAIN, Choice, Profile, UnknownProfileError
+from environments.catalog.values import OWNER, PUBLIC, NotSeen, Ref, Schema, Snapshot
 
 #: So that the same definition is spelt the same way on every server and for every role.
 SESSION = {
@@ -30,6 +32,10 @@ ATTEMPTS = 3
 #: Rows that are made into Python's values at a time.
 CHUNK = 1000
 CHANGED_MEANWHILE = (errors.UndefinedTable, errors.UndefinedObject, errors.UndefinedFunction, errors.InternalError_)
+#: Ends the entries of ``Role.member_of`` that may be handed on.
+WITH_ADMIN = " WITH ADMIN"
+#: A statement that was prepared, or a transaction that was begun, on another connection than this one.
+POOLED = (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement, errors.ProtocolViolation)
 
 
 class CatalogError(Exception):
@@ -48,15 +54,23 @@ class Reading:
     #: (catalogue, oid, column number) -> logical name; the only place where OIDs are known.
     refs: dict[tuple[int, int, int], Ref] = field(default_factory=dict)
     not_seen: list[NotSeen] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    def leave_out(self, kind: str, name: str) -> None:
+        """Notes that the profile leaves something out that is there."""
+        self.left_out.setdefault(kind, []).append(name)
 
     def name(self, catalogue: str, oid: int, ref: Ref, sub: int = 0) -> None:
         self.refs[queries.CLASSES[catalogue], oid, sub] = ref
 
 
-def read_snapshot(connection: psycopg.Connection[Any], *, schemas: Sequence[str] = (), profile: Profile = PLAIN) -> Snapshot:
+def read_snapshot(
+    connection: psycopg.Connection[Any], *, schemas: Sequence[str] = (), profile: Profile | Choice = PLAIN
+) -> Snapshot:
     """The catalogue of the database behind ``connection`` as values, read in one REPEATABLE READ, READ ONLY transaction.
 
-    ``schemas`` limits it to these schemas; empty means all but the server's own and what ``profile`` leaves out. The
+    ``schemas`` limits it to these schemas; empty means all but the server's own and what ``profile`` leaves out, and a
+    :class:`~environments.catalog.profiles.Choice` takes the profile by the roles that are there. The
     connection must not be inside a transaction. Timeouts are the caller's (see :func:`environments.targets.connect`).
     Raises :class:`CatalogError` when a lock is in the way, the catalogue keeps changing, or a schema doesn't exist.
     """
@@ -74,20 +88,30 @@ def read_snapshot(connection: psycopg.Connection[Any], *, schemas: Sequence[str]
         except errors.LockNotAvailable as error:
             raise CatalogError(
                 "Somebody holds a lock that a definition can't be read without (a migration that is still open, for example). "
-                f"Nothing was kept; try again when it is finished. PostgreSQL says: {_message(error)}"
+                f"{holders(connection)}Nothing was kept; try again when it is finished. PostgreSQL says: {_message(error)}"
             ) from error
         except errors.QueryCanceled as error:
             raise CatalogError(f"Reading the catalogue took longer than the statement timeout: {_message(error)}") from error
         except errors.InsufficientPrivilege as error:
             raise CatalogError(f"The role of this connection may not read the catalogue: {_message(error)}") from error
+        except POOLED as error:
+            raise CatalogError(
+                "Between here and the server something mixes up sessions, as a pooler does: use the server's direct address, or "
+                f"a pool of sessions. Nothing was kept. PostgreSQL says: {_message(error)}"
+            ) from error
+        except (psycopg.OperationalError, errors.IdleInTransactionSessionTimeout) as error:
+            raise CatalogError(
+                "The connection was lost while the catalogue was read (was the database dropped, or the server restarted?). "
+                f"Nothing was kept; try again. PostgreSQL says: {_message(error)}"
+            ) from error
     raise AssertionError("unreachable")
 
 
 def _message(error: psycopg.Error) -> str:
-    return error.diag.message_primary or str(error)
+    return error.diag.message_primary or " ".join(str(error).split())
 
 
-def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile: Profile) -> Snapshot:
+def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile: Profile | Choice) -> Snapshot:
     version = connection.info.server_version
     if version < 140000:
         raise CatalogError(f"PostgreSQL {version // 10_000} is too old: versions 14 and later can be read.")
@@ -95,7 +119,9 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
         return _read_at_once(connection, version, schemas, profile)
 
 
-def _read_at_once(connection: psycopg.Connection[Any], version: int, schemas: tuple[str, ...], profile: Profile) -> Snapshot:
+def _read_at_once(
+    connection: psycopg.Connection[Any], version: int, schemas: tuple[str, ...], profile: Profile | Choice
+) -> Snapshot:
     with connection.transaction(), connection.cursor(row_factory=namedtuple_row) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(
@@ -104,14 +130,25 @@ def _read_at_once(connection: psycopg.Connection[Any], version: int, schemas: tu
             "WHERE name <> 'lc_messages' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
             [list(SESSION), list(SESSION.values())],
         )
-        moment: Any = cursor.execute("SELECT now() AS now, current_user AS role, current_database() AS database").fetchone()
-        namespaces = cursor.execute(queries.NAMESPACES).fetchall()
+        moment: Any = cursor.execute(
+            "SELECT now() AS now, current_user AS role, current_database() AS database, "
+            "ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s)) AS marks",
+            [list(MARKS)],
+        ).fetchone()
+        if isinstance(profile, Choice):
+            try:
+                profile = profile.of(moment.marks)
+            except UnknownProfileError as error:
+                raise CatalogError(f"{error} Nothing was read.") from error
+        namespaces: list[Any] = cursor.execute(queries.NAMESPACES).fetchall()
         chosen = _chosen(namespaces, schemas, profile)
         wanted = queries.queries(version)
         batches = [[name for name in wanted if name not in queries.MANY], *([name] for name in queries.MANY)]
-        parameters = {"namespaces": [row.oid for row in chosen]}
+        platforms: list[Any] = [row for row in namespaces if row not in chosen and profile.leaves_out("schemas", row.name)]
+        parameters = {"namespaces": [row.oid for row in chosen], "platform": [row.oid for row in platforms]}
         with closing(_fetched(connection, [{name: wanted[name] for name in names} for names in batches], parameters)) as fetched:
             rows = {name: _all(cursor) for name, cursor in next(fetched).items()}
+            _refuse_ambiguous_roles(rows["roles"])
             reading = Reading(rows, version, Access(rows), _mentioned(rows["dependencies"]))
             found_schemas = _schemas(reading, chosen)
             built = relations.Relations(reading)
@@ -124,15 +161,19 @@ def _read_at_once(connection: psycopg.Connection[Any], version: int, schemas: tu
         **built.build(),
         **code.build(reading),
         **rest.build(reading, profile),
+        **attached.build(reading),
     }
+    for row in platforms:
+        reading.leave_out("schemas", row.name)
     return Snapshot(
         server_version=version,
         database=moment.database,
         role=moment.role,
         taken_at=moment.now.isoformat(timespec="seconds"),
-        profile=profile.name,
+        profile=str(profile),
         dependencies=_dependencies(reading, built.members),
         not_seen=tuple(reading.not_seen),
+        left_out={kind: tuple(sorted(set(names))) for kind, names in sorted(reading.left_out.items())},
         **found,
     )
 
@@ -201,6 +242,16 @@ def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -
             )
         return [row for row in namespaces if row.name in schemas]
     return [row for row in namespaces if not row.of_extension and not profile.leaves_out("schemas", row.name)]
+
+
+def _refuse_ambiguous_roles(rows: list[Any]) -> None:
+    """A grant to a role of this name would be repaired as a grant to everybody, or to the owner. Raises :class:`CatalogError`."""
+    found = [row.name for row in rows if row.name in (PUBLIC, OWNER) or row.name.endswith(WITH_ADMIN)]
+    if found:
+        raise CatalogError(
+            f"The role {quote(found[0])} has a name that stands for something else here, and what it may do would be told "
+            "wrongly. Nothing was kept; rename the role."
+        )
 
 
 def _schemas(reading: Reading, namespaces: list[Any]) -> dict[str, Schema]:

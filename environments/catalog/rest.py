@@ -63,7 +63,9 @@ def _extensions(reading: Reading, profile: Profile) -> dict[str, Extension]:
     found = {}
     for row in reading.rows["extensions"]:
         reading.name("pg_extension", row.oid, Ref("extension", dotted(row.name)))
-        if not profile.leaves_out("extensions", row.name):
+        if profile.leaves_out("extensions", row.name):
+            reading.leave_out("extensions", row.name)
+        else:
             comment = reading.access.comment("pg_extension", row.oid)
             found[dotted(row.name)] = Extension(row.name, row.schema, row.version, comment)
     return found
@@ -73,6 +75,7 @@ def _event_triggers(reading: Reading, profile: Profile) -> dict[str, EventTrigge
     found = {}
     for row in reading.rows["event_triggers"]:
         if profile.leaves_out("event_triggers", row.name):
+            reading.leave_out("event_triggers", row.name)
             continue
         reading.name("pg_event_trigger", row.oid, Ref("event trigger", dotted(row.name)))
         comment = reading.access.comment("pg_event_trigger", row.oid)
@@ -160,6 +163,7 @@ def _publications(reading: Reading, profile: Profile) -> dict[str, Publication]:
     found = {}
     for row in reading.rows["publications"]:
         if profile.leaves_out("publications", row.name):
+            reading.leave_out("publications", row.name)
             continue
         reading.name("pg_publication", row.oid, Ref("publication", dotted(row.name)))
         flags = {"insert": row.pubinsert, "update": row.pubupdate, "delete": row.pubdelete, "truncate": row.pubtruncate}
@@ -188,7 +192,9 @@ def _default_privileges(reading: Reading, profile: Profile) -> dict[str, Default
     grants: dict[tuple[str, str, str], list[tuple[str, str, bool]]] = defaultdict(list)
     for row in reading.rows["default_privileges"]:
         objects = OBJECTS[row.objects]
-        if objects in OBJECT_KINDS and not (profile.name != "plain" and profile.leaves_out("roles", row.role)):
+        if profile.has_role(row.role) or profile.leaves_out("schemas", row.schema):
+            reading.leave_out("default privileges", f"{objects} of {dotted(row.role)} {row.schema}".rstrip())
+        elif objects in OBJECT_KINDS:
             entries = grants[row.role, row.schema, objects]
             if row.privilege is not None:
                 entries.append((OWNER if row.to_owner else row.grantee_name, row.privilege, row.grantable))
@@ -203,6 +209,7 @@ def _roles(reading: Reading, profile: Profile) -> dict[str, Role]:
     found = {}
     for row in reading.rows["roles"]:
         if profile.leaves_out("roles", row.name):
+            reading.leave_out("roles", row.name)
             continue
         flags = {
             "SUPERUSER": row.rolsuper, "NOINHERIT": not row.rolinherit, "CREATEROLE": row.rolcreaterole,

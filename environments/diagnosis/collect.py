@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from environments.catalog.profiles import NEON, PLAIN, SUPABASE, Profile
+from environments.catalog.profiles import RECOGNISED, Choice, Profile
 from environments.diagnosis import assemble, queries
 from environments.diagnosis.facts import OF_TABLES, Blind, DatabaseFacts, Group, Name, Session
 
@@ -74,7 +74,7 @@ class Look:
         self.blind.append(Blind(groups=frozenset(groups), reason=reason, cure=cure))
 
 
-def collect(connection: psycopg.Connection, *, schemas: Listing[str] = ()) -> DatabaseFacts:
+def collect(connection: psycopg.Connection, *, schemas: Listing[str] = (), profile: Choice = RECOGNISED) -> DatabaseFacts:
     """Everything that the checks judge, in one READ ONLY transaction of the caller.
 
     ``schemas`` narrows the look; empty means all but the server's and the platform's own. What can't be seen is noted in
@@ -89,8 +89,8 @@ def collect(connection: psycopg.Connection, *, schemas: Listing[str] = ()) -> Da
         statistics_since=session_row["statistics_since"],
     )  # fmt: skip
     roles = look.ask(queries.ROLES, Group.ROLES)
-    profile = platform({row["rolname"] for row in roles})
-    chosen = [row for row in look._rows(queries.SCHEMAS) if _wanted(row["nspname"], schemas, profile)]
+    own = profile.of({row["rolname"] for row in roles})
+    chosen = [row for row in look._rows(queries.SCHEMAS) if _wanted(row["nspname"], schemas, own)]
     look.parameters |= {"schemas": [row["oid"] for row in chosen], "names": [row["nspname"] for row in chosen]}
     look.find_locks()
     tables = look.ask(queries.TABLES, *OF_TABLES)
@@ -119,7 +119,7 @@ def collect(connection: psycopg.Connection, *, schemas: Listing[str] = ()) -> Da
         policies=assemble.policies(look.ask(queries.POLICIES, Group.POLICIES), names),
         triggers=assemble.triggers(look.ask(queries.TRIGGERS, Group.TRIGGERS), names),
         grants=assemble.grants(look.ask(queries.PUBLIC_GRANTS, Group.GRANTS)),
-        roles=assemble.roles(roles, profile),
+        roles=assemble.roles(roles, own),
         settings=_settings(look),
         overrides=tuple((row["role"], row["setting"]) for row in look.ask(queries.OVERRIDES, Group.SETTINGS)),
         extensions=assemble.extensions(extensions),
@@ -132,13 +132,6 @@ def collect(connection: psycopg.Connection, *, schemas: Listing[str] = ()) -> Da
     )
     look.blind += assemble.hidden(facts, sequences)
     return assemble.with_blind(facts, look.blind)
-
-
-def platform(roles: set[str]) -> Profile:
-    """Whose platform this is, by the roles that it brings."""
-    if "supabase_admin" in roles:
-        return SUPABASE
-    return NEON if "neon_superuser" in roles else PLAIN
 
 
 def _wanted(schema: str, schemas: Listing[str], profile: Profile) -> bool:

@@ -12,7 +12,8 @@ import psycopg
 
 from environments import targets
 from environments.catalog import CatalogError, Snapshot, read_snapshot
-from environments.diagnosis.collect import collect, platform
+from environments.catalog.profiles import RECOGNISED, Choice
+from environments.diagnosis.collect import collect
 from environments.diagnosis.facts import DatabaseFacts
 from environments.models import Environment, ManagedDatabase
 
@@ -45,6 +46,10 @@ class DatabaseView:
     _connection: psycopg.Connection | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
+    @property
+    def profile(self) -> Choice:
+        return self.database.profile if self.database is not None else RECOGNISED
+
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection]:
         """The run's connection inside a READ ONLY transaction with the time limits, row_security off and an empty search path.
@@ -67,7 +72,7 @@ class DatabaseView:
         """Collects the facts, or notes why that is not possible."""
         try:
             with self.connect() as connection:
-                self.facts = collect(connection, schemas=self.schemas)
+                self.facts = collect(connection, schemas=self.schemas, profile=self.profile)
         except targets.TargetError as error:
             self.unreachable = str(error)
         except psycopg.Error as error:
@@ -97,9 +102,8 @@ class DatabaseView:
         if self.facts is None:
             self.snapshot_missing = self.unreachable or "The database was not looked at."
             return None
-        profile = platform({role.name for role in self.facts.roles})
         try:
-            return read_snapshot(self._open(), schemas=self.schemas, profile=profile)
+            return read_snapshot(self._open(), schemas=self.schemas, profile=self.profile)
         except (targets.TargetError, CatalogError) as error:
             self.snapshot_missing = str(error)
         except psycopg.Error as error:

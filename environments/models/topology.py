@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from controlplane.core.secretrefs import validate_reference
+from environments.catalog.profiles import AUTO, KINDS, PROFILES, Choice
 
 SLUG = RegexValidator(
     r"\A[a-z][a-z0-9-]{0,38}\Z", "Lower-case letters, digits and dashes, beginning with a letter, at most 39 characters."
@@ -124,6 +125,18 @@ class Component(models.Model):
         return f"{self.environment}/{self.name}"
 
 
+def validate_patterns(value: object) -> None:
+    """Lists of shell patterns by what they are for. Raises ValidationError."""
+    if not isinstance(value, dict) or not all(
+        isinstance(patterns, list) and all(isinstance(one, str) and 0 < len(one) <= 63 for one in patterns)
+        for patterns in value.values()
+    ):
+        raise ValidationError('Write lists of patterns, as {"schemas": ["audit_*"]}; a pattern has 1 to 63 characters.')
+    unknown = value.keys() - set(KINDS)
+    if unknown:
+        raise ValidationError(f"Nothing can be left out by {', '.join(sorted(unknown))}, only by {', '.join(KINDS)}.")
+
+
 class ManagedDatabase(models.Model):
     """A PostgreSQL database of an environment. Its address is a reference, its value is never here."""
 
@@ -151,6 +164,20 @@ class ManagedDatabase(models.Model):
         help_text="Tables whose rows must be the same as in the source of truth.",
     )
 
+    schema_profile = models.CharField(
+        max_length=20,
+        choices=[(AUTO, "By the roles that are there"), *((one.name, one.title) for one in PROFILES.values())],
+        default=AUTO,
+        help_text="Whose own schemas, roles and event triggers are left out: see manage.py schema profiles.",
+    )
+    leave_out = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_patterns],
+        help_text='What else is left out, as {"schemas": ["audit_*"], "roles": ["vendor"]}; also event_triggers, extensions, '
+        "publications.",
+    )
+
     class Meta:
         ordering = ["environment", "name"]
         constraints = [models.UniqueConstraint(fields=["environment", "name"], name="database_name_once")]
@@ -163,6 +190,11 @@ class ManagedDatabase(models.Model):
 
     def __str__(self) -> str:
         return f"{self.environment}:{self.name}"
+
+    @property
+    def profile(self) -> Choice:
+        """What is left out of its schema."""
+        return Choice(self.schema_profile, self.leave_out)
 
     def clean(self) -> None:
         """What protects an environment hangs on its row: under another one its database could be changed without approval."""

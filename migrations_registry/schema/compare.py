@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -108,6 +108,7 @@ def diff(base: Snapshot, target: Snapshot, selection: Selection = EVERYTHING) ->
     """What must change in ``base`` to be like ``target``: most severe kinds first, then by kind, name and property."""
     left, right = differing_items(base, target)
     renames = same_but_for_the_name(left, right)
+    unseen = {one.object for snapshot in (base, target) for one in snapshot.not_seen}
     found: list[Difference] = []
     spelling: list[Difference] = []
     for old, new in renames.items():
@@ -121,18 +122,38 @@ def diff(base: Snapshot, target: Snapshot, selection: Selection = EVERYTHING) ->
             if whole is not None:
                 found.append(whole)
         else:
-            for difference in changes(one, two):
+            # What one side could not be asked about is in not_seen, and is neither equal nor different.
+            for difference in changes(one, two) if str(ref) not in unseen else ():
                 (spelling if _merely_spelt(difference) else found).append(difference)
     found = [d for d in _without_consequences(found, left, right) if selection.takes(d)]
     return DiffResult(
         tuple(sorted(found, key=lambda d: (_ORDER.index(d.severity), d.kind, d.object, d.property))),
-        tuple(
-            {"side": side, "object": one.object, "reason": one.reason, "cure": one.cure}
-            for side, snapshot in (("base", base), ("target", target))
-            for one in snapshot.not_seen
-        ),
+        (*_seen_differently(base, target), *_not_seen(base, target)),
         tuple(d for d in spelling if selection.takes(d)),
     )
+
+
+def _not_seen(base: Snapshot, target: Snapshot) -> Iterator[dict[str, str]]:
+    for side, snapshot in (("base", base), ("target", target)):
+        for one in snapshot.not_seen:
+            yield {"side": side, "object": one.object, "reason": one.reason, "cure": one.cure}
+
+
+def _seen_differently(base: Snapshot, target: Snapshot) -> Iterator[dict[str, str]]:
+    """What one profile leaves out and the other does not looks missing, or is compared with nothing."""
+    if base.profile != target.profile:
+        left = "; ".join(
+            f"{side} without {kind} {', '.join(names)}"
+            for side, snapshot in (("base", base), ("target", target))
+            for kind, names in snapshot.left_out.items()
+        )
+        yield {
+            "side": "both",
+            "object": "what the platforms own",
+            "reason": f"Base was read with the profile {base.profile}, target with {target.profile}"
+            + (f" ({left})." if left else "."),
+            "cure": "Read both with one profile: --profile NAME, or schema_profile of the databases.",
+        }
 
 
 def changes(one: Item, two: Item) -> list[Difference]:
@@ -162,8 +183,8 @@ def _whole(ref: Ref, one: Item | None, two: Item | None, left: Items, right: Ite
     item = one or two
     if item is None:
         return None
-    other = right if one is not None else left
-    if item.parent_ref is not None and item.parent_ref not in other:
+    own, other = (left, right) if one is not None else (right, left)
+    if item.parent_ref in own and item.parent_ref not in other:
         return None
     if ref.kind == "column" and item.value.inherited:
         return None  # the parent table's column is the difference

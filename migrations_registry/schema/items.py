@@ -55,6 +55,7 @@ def items(snapshot: Snapshot) -> Items:
     found: Items = {}
     for kind, mapping in KINDS.items():
         _add(found, kind, getattr(snapshot, mapping).items())
+    _add_attached(found, snapshot)
     return found
 
 
@@ -75,6 +76,8 @@ def differing_items(base: Snapshot, target: Snapshot) -> tuple[Items, Items]:
             if kind == "sequence":
                 owned = (value.owned_by for name, value in side.items() if name not in same and value.owned_by)
                 owners |= {dotted(*split(column)[:-1]) for column in owned}
+    _add_attached(left, base)
+    _add_attached(right, target)
     return left, right
 
 
@@ -108,6 +111,12 @@ def _identity(cls: type) -> Callable[[Any], Any]:
     """The name and properties of what hangs on a relation, and what decides whether it is compared for itself."""
     deciding = {"inherited", "inherited_from", "constraint"} & {f.name for f in fields(cls)}
     return attrgetter("name", *_compared(cls), *sorted(deciding - set(_compared(cls))))
+
+
+def _add_attached(found: Items, snapshot: Snapshot) -> None:
+    """What the application hung on a platform's tables; the tables themselves are the platform's business."""
+    for table in snapshot.platform_tables.values():
+        found.update((item.ref, item) for item in _children(table))
 
 
 def _add(found: Items, kind: str, values: Iterable[tuple[str, Any]]) -> None:

@@ -50,9 +50,15 @@ class Statement:
     @property
     def annotated(self) -> str:
         notes = [part for part in (f"locks {self.lock}" if self.lock else "", *self.hazards) if part]
-        lines = [f"-- {' '.join(self.object.split())}: {'; '.join(notes)}"] if notes else []
+        # A name may hold a line break, which would end the comment and make SQL of what follows.
+        lines = [f"-- {one_line(self.object)}: {'; '.join(notes)}"] if notes else []
         lines += [f"-- evenkeel: allow {self.allow}"] if self.allow else []
         return "\n".join([*lines, self.sql]) + ";"
+
+
+def one_line(text: str) -> str:
+    """For a comment in SQL and for a terminal: without line breaks and other characters that nobody sees."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def ident(*names: str) -> sql.Composable:

@@ -12,7 +12,6 @@ from django.utils import timezone
 from controlplane.core import audit
 from environments import targets
 from environments.catalog import CatalogError, Snapshot, read_snapshot
-from environments.diagnosis.collect import platform
 from environments.models import ManagedDatabase
 from environments.services.errors import Conflict, ServiceError, Stale
 from migrations_registry.models import Migration
@@ -26,8 +25,7 @@ def snapshot_of(database: ManagedDatabase) -> Snapshot:
     """The schema of a managed database now, read through its reading role. Raises ServiceError."""
     try:
         with targets.connect(database.read_dsn_ref or database.dsn_ref, timeouts=TIMEOUTS, autocommit=True) as connection:
-            roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
-            return read_snapshot(connection, schemas=database.schemas, profile=platform(roles))
+            return read_snapshot(connection, schemas=database.schemas, profile=database.profile)
     except (targets.TargetError, CatalogError) as error:
         raise ServiceError(f"{database}: {error}") from error
     except psycopg.Error as error:

@@ -75,8 +75,12 @@ class Snapshot:
     default_privileges: Mapping[str, DefaultPrivileges] = field(default_factory=dict)
     settings: Mapping[str, Settings] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
+    #: Tables of the platform with nothing but the triggers and policies that the application hung on them.
+    platform_tables: Mapping[str, Table] = field(default_factory=dict)
     dependencies: tuple[tuple[Ref, Ref], ...] = ()
     not_seen: tuple[NotSeen, ...] = ()
+    #: What is there and was left out as the profile says, by kind: {"schemas": ("auth", "storage")}.
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def indexes(self) -> Iterator[tuple[Table | View, Index]]:
         """Every index with the table or materialized view that it is on."""

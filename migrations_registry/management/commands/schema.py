@@ -1,4 +1,4 @@
-"""``manage.py schema snapshot | diff | repair``: what a schema is, how two differ, and the SQL that levels them."""
+"""``manage.py schema snapshot | diff | repair | profiles``: what a schema is, how two differ, and the SQL that levels them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from django.core.management.base import CommandError
 from controlplane.core.commands import EvenkeelCommand
 from environments import targets
 from environments.catalog import CatalogError, DocumentError, Snapshot, document, fingerprint, read_snapshot
-from environments.catalog.profiles import PROFILES
-from migrations_registry.commandline import acceptance, history, keep, sides
+from environments.catalog.profiles import AUTO, PROFILES, Choice
+from migrations_registry.commandline import acceptance, history, keep, profiles, sides
 from migrations_registry.schema import DiffResult, Rename, Repair, Selection, diff, repair, suggest_renames
 from migrations_registry.schema.proof import Proof, ScratchError, prove_repair
+from migrations_registry.schema.statements import one_line
 
 DRIFT = 2
 REFERENCES = ("env:", "file:")
@@ -30,7 +31,7 @@ class Command(EvenkeelCommand):
     help = "Snapshots, differences and repairs of schemas. Exit 0: alike, 2: they differ, 1: it could not be done."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="snapshot|diff|repair|history|accept")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="snapshot|diff|repair|history|accept|profiles")
         snapshot = actions.add_parser("snapshot", help="one database's schema as a JSON file")
         snapshot.add_argument("reference", metavar="REF|APP/ENV", help="env:NAME, file:NAME, or a registered database")
         snapshot.add_argument("--keep", action="store_true", help="keep it in Evenkeel, with APP/ENV (see history)")
@@ -67,6 +68,7 @@ class Command(EvenkeelCommand):
             )  # fmt: skip
             _common(one)
         history.add_arguments(actions.add_parser("history", help="what a schema was and when it changed; 2: outside a migration"))
+        profiles.add_arguments(actions.add_parser("profiles", help="what managed platforms own and is left out"))
         acceptance.add_arguments(actions.add_parser("accept", help="bear differences between two environments until a date"))
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -74,10 +76,10 @@ class Command(EvenkeelCommand):
             if history.run(options, self.stdout.write):
                 raise SystemExit(DRIFT)
             return
-        if options["action"] == "accept":
-            acceptance.run(options, self.stdout.write)
+        if options["action"] in ("accept", "profiles"):
+            {"accept": acceptance.run, "profiles": profiles.run}[options["action"]](options, self.stdout.write)
             return
-        profile = PROFILES[options["profile"]]
+        profile = Choice(options["profile"])
 
         def look(where: str) -> Snapshot:
             return _look(where, tuple(options["schema"]), profile)
@@ -105,11 +107,11 @@ class Command(EvenkeelCommand):
             if options["json"]:
                 renames = [rename.as_json() for rename in suggest_renames(base, target, found)]
                 shown = {"spelling": [d.as_json() for d in found.spelling]} if options["spelling"] else {}
-                content = {**found.as_json(), "equal": equal, "renames": renames, **accepted, **shown}
+                content = {**found.as_json(), "equal": equal, "renames": renames, **accepted, **shown, **_sides(base, target)}
                 self.stdout.write(json.dumps(content, ensure_ascii=False))
             else:
                 self._list(found, suggest_renames(base, target, found), alike=equal, spelling=options["spelling"])
-                for line in lines:
+                for line in (*lines, *_left_out(base, "base: "), *_left_out(target, "target: ")):
                     self.stdout.write(line)
         if not found.equal:
             raise SystemExit(DRIFT)
@@ -122,11 +124,16 @@ class Command(EvenkeelCommand):
         try:
             document.write(snapshot, path)
         except OSError as error:
-            raise CommandError(f"{path} can't be written: {error.strerror}. Nothing was kept.") from error
+            raise CommandError(f"{path} can't be written: {error.strerror}. What was there is there still.") from error
         if options["json"]:
-            self.stdout.write(json.dumps({"file": str(path), "fingerprint": fingerprint(snapshot)}))
+            facts = {"file": str(path), "fingerprint": fingerprint(snapshot), "profile": snapshot.profile}
+            self.stdout.write(
+                json.dumps({**facts, "left_out": snapshot.left_out, "not_seen": list(map(asdict, snapshot.not_seen))})
+            )
         else:
             self.stdout.write(f"{path}: {len(snapshot.tables)} tables, fingerprint {fingerprint(snapshot)}")
+            for line in _left_out(snapshot):
+                self.stdout.write(line)
 
     def _list(self, found: DiffResult, renames: tuple[Rename, ...], *, alike: bool, spelling: bool) -> None:
         if alike:
@@ -134,7 +141,7 @@ class Command(EvenkeelCommand):
         for difference in found.differences:
             self.stdout.write(f"{difference.severity:8} {difference}")
         for rename in renames:
-            self.stdout.write(f"rename?  {_one_line(str(rename))}")
+            self.stdout.write(f"rename?  {one_line(str(rename))}")
             self.stdout.write(f"         to keep the data: schema repair --rename {shlex.quote(rename.option)}")
         if spelling:
             for difference in found.spelling:
@@ -152,12 +159,14 @@ class Command(EvenkeelCommand):
             except ScratchError as error:
                 raise CommandError(f"The repair could not be proven. {error}") from error
         if options["json"]:
-            self.stdout.write(json.dumps(_repair_json(made, found, proof), ensure_ascii=False, default=str))
+            told = {**_repair_json(made, found, proof), **_sides(*sides), "notes": _from_files(options)}
+            self.stdout.write(json.dumps(told, ensure_ascii=False, default=str))
         else:
             text = made.revert_sql if options.get("revert") else made.sql
-            notes = [f"-- held back: {_one_line(str(one))}\n" for one in made.held_back]
+            notes = [f"-- {one_line(line)}\n" for line in _from_files(options)]
+            notes += [f"-- held back: {one_line(str(one))}\n" for one in made.held_back]
             if proof is not None:
-                notes += [f"-- {_one_line(line)}\n" for line in [str(proof), *proof.limits]]
+                notes += [f"-- {one_line(line)}\n" for line in [str(proof), *proof.limits]]
             self.stdout.write("".join(notes) + text, ending="")
         if proof is not None and not proof.proven:
             raise CommandError(str(proof))
@@ -194,18 +203,38 @@ def _repair_json(made: Repair, found: DiffResult, proof: Proof | None) -> dict[s
     }
 
 
-def _one_line(text: str) -> str:
-    """A comment must not end early: names may hold line breaks."""
-    return " ".join(text.split())
+def _left_out(snapshot: Snapshot, side: str = "") -> list[str]:
+    """What the profile left out, for people; nothing when it found nothing."""
+    return [
+        f"{side}left out as {snapshot.profile}: {kind} {one_line(', '.join(names))}" for kind, names in snapshot.left_out.items()
+    ]
+
+
+def _sides(base: Snapshot, target: Snapshot) -> dict[str, Any]:
+    return {
+        "profiles": {"base": base.profile, "target": target.profile},
+        "left_out": {"base": base.left_out, "target": target.left_out},
+    }
+
+
+def _from_files(options: dict[str, Any]) -> list[str]:
+    return [
+        f"{side} is the file {options[side]}: definitions and bodies in it become SQL here. Run it only if you trust who made it."
+        for side in ("base", "target")
+        if not options[side].startswith(REFERENCES) and sides.named(options[side]) is None
+    ]
 
 
 def _common(parser: ArgumentParser) -> None:
     parser.add_argument("--schema", action="append", default=[], help="look at this schema only; may be repeated")
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="plain", help="whose own schemas and roles to leave out")
+    parser.add_argument(
+        "--profile", choices=[AUTO, *PROFILES], default=AUTO,
+        help="whose own schemas and roles to leave out (default: by the roles that are there)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _look(where: str, schemas: tuple[str, ...], profile: Any) -> Snapshot:
+def _look(where: str, schemas: tuple[str, ...], profile: Choice) -> Snapshot:
     """The database behind a reference, or the snapshot in a file. Raises CommandError."""
     side = sides.named(where)
     if side is not None:
@@ -218,6 +247,6 @@ def _look(where: str, schemas: tuple[str, ...], profile: Any) -> Snapshot:
         with targets.connect(where, timeouts=TIMEOUTS, autocommit=True) as connection:
             return read_snapshot(connection, schemas=schemas, profile=profile)
     except (targets.TargetError, CatalogError, DocumentError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(one_line(str(error))) from error
     except psycopg.Error as error:
         raise CommandError(f"The database behind {where} can't be read: {targets.reason(error)}") from error
