@@ -241,6 +241,7 @@ def _links(request: HttpRequest) -> list[tuple[str, str]]:
         ("Releases", present.list_url(Release), "environments.view_release"),
         ("Findings", present.list_url(Finding), "environments.view_finding"),
         ("Migrations", reverse("admin:migrations_overview"), "migrations_registry.view_migration"),
+        ("Schema drift", reverse("admin:schema_drift"), "migrations_registry.view_migration"),
         ("Errors", reverse("admin:errors_overview"), "errors.view_errorgroup"),
         ("Audit trail", reverse("admin:core_auditevent_changelist"), "core.view_auditevent"),
     )

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
 
 from controlplane.core.adminsite import present
@@ -45,7 +46,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Migrations",
         "heading": "Migrations",
-        "lead": "Which migration was applied to which database.",
+        "lead": format_html(
+            'Which migration was applied to which database. <a href="{}">Schema drift</a> · <a href="{}">Schema timeline</a>',
+            reverse("admin:schema_drift"),
+            reverse("admin:schema_timeline"),
+        ),
         "opts": Migration._meta,
         "cards": [*cards, Card(title="Newest runs", note=more, body=newest)],
     }

@@ -16,6 +16,8 @@ from migrations_registry.schema.statements import Statement
 
 #: Kinds of which only the properties are shown: a table's own text would repeat its columns, the others are lists.
 _BY_PROPERTY = ("table", "default privileges", "settings")
+#: The types of a view's columns come from its query: no text of the view holds them.
+_NOT_IN_THE_TEXT = {("view", "columns")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,11 @@ def sides(ref: Ref, differences: Collection[Difference], left: Items, right: Ite
     if one is not None and two is not None and ref.kind not in _BY_PROPERTY:
         found = Sides(own(one, left, named), own(two, right, named))
         if found.base != found.target:
-            return found
+            more = [d for d in differences if (d.kind, d.property) in _NOT_IN_THE_TEXT]
+            return Sides(
+                "\n".join([found.base, *(_property(d.property, d.base) for d in more)]),
+                "\n".join([found.target, *(_property(d.property, d.target) for d in more)]),
+            )
     return Sides(
         "\n".join(_property(d.property, d.base) for d in differences),
         "\n".join(_property(d.property, d.target) for d in differences),

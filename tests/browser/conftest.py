@@ -19,6 +19,32 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
 ]  # fmt: skip
+STAGING = """
+CREATE TABLE learners (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL, fullname text);
+CREATE TABLE sessions (id bigint PRIMARY KEY, title text, price numeric(10,2), left_over text);
+CREATE FUNCTION price_of(n integer) RETURNS numeric LANGUAGE plpgsql AS $$
+BEGIN
+    -- the fee is added by the shop
+    RETURN n * 2.0;
+END $$;
+CREATE VIEW cheap AS SELECT id, title FROM sessions WHERE price < 10;
+"""
+PRODUCTION = """
+CREATE TABLE learners (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL UNIQUE, full_name text);
+CREATE TABLE sessions (
+    id bigint PRIMARY KEY, title varchar(80) NOT NULL DEFAULT '', price numeric(10,2) CHECK (price > 0),
+    accountability_triggers jsonb NOT NULL DEFAULT '[]'
+);
+CREATE INDEX sessions_triggers ON sessions USING gin (accountability_triggers);
+CREATE TABLE invoices (id bigint PRIMARY KEY, learner_id bigint NOT NULL REFERENCES learners, total numeric(10,2) NOT NULL);
+CREATE FUNCTION price_of(n integer) RETURNS numeric LANGUAGE plpgsql AS $$
+BEGIN
+    -- the fee is added here
+    RETURN n * 2.0 + 0.35;
+END $$;
+CREATE VIEW cheap AS SELECT id, title FROM sessions WHERE price < 20;
+COMMENT ON TABLE sessions IS 'what learners book';
+"""
 PASSWORD = "correct horse battery"
 HERE = Path(__file__).parent
 
@@ -48,6 +74,15 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture
 def world(transactional_db: Any, cast: dict[str, Any]) -> World:
     return make_world(alice=cast["alice"], bob=cast["bob"])
+
+
+@pytest.fixture
+def drifted(world: World, make_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same world with real databases behind staging and production, whose schemas differ."""
+    for database in (world.staging.databases.get(), world.database):
+        statements = STAGING if database.environment == world.staging else PRODUCTION
+        monkeypatch.setenv(database.dsn_ref.removeprefix("env:"), make_database(statements))
+    return world
 
 
 @pytest.fixture

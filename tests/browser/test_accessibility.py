@@ -30,6 +30,12 @@ def pages(world: World) -> dict[str, str]:
         "environment": of("environments/environment", world.production.pk),
         "database": of("environments/manageddatabase", world.database.pk),
         "migrations": "/admin/migrations/",
+        "drift": f"/admin/migrations_registry/drift/?base={world.staging.databases.get().pk}&target={world.database.pk}",
+        "drift-chooser": "/admin/migrations_registry/drift/",
+        "timeline": f"/admin/migrations_registry/timeline/?database={world.database.pk}&open={world.rows['kept'].pk}",
+        "timelines": "/admin/migrations_registry/timeline/",
+        "kept-schema": of("migrations_registry/schemasnapshot", world.rows["kept"].pk),
+        "accepted-drift": of("migrations_registry/accepteddrift", world.rows["accepted"].pk),
         "migration": of("migrations_registry/migration", world.migration.pk),
         "errors": "/admin/errors/",
         "error": of("errors/errorgroup", world.group.pk),
@@ -46,11 +52,11 @@ def violations(page: Any, scheme: str) -> list[str]:
 
 
 def test_axe_finds_no_violation_in_light_and_dark(
-    open_page: Callable[..., Any], world: World, shoot: Callable[[Any, str], None], troubles: list[str]
+    open_page: Callable[..., Any], drifted: World, shoot: Callable[[Any, str], None], troubles: list[str]
 ) -> None:
     found = []
     visits = [
-        (open_page("bob"), pages(world)),
+        (open_page("bob"), pages(drifted)),
         (open_page("alice"), {"request": "/admin/environments/promotion/add/"}),
         (open_page(None), {"login": "/admin/login/"}),
     ]
@@ -69,10 +75,10 @@ def test_axe_finds_no_violation_in_light_and_dark(
     assert found == []
 
 
-def test_no_page_is_wider_than_a_phone(open_page: Callable[..., Any], world: World, shoot: Callable[[Any, str], None]) -> None:
+def test_no_page_is_wider_than_a_phone(open_page: Callable[..., Any], drifted: World, shoot: Callable[[Any, str], None]) -> None:
     page = open_page("bob", width=390)
     too_wide = []
-    for name, url in pages(world).items():
+    for name, url in pages(drifted).items():
         page.goto(url)
         shoot(page, f"{name}-phone")
         width = page.evaluate("document.documentElement.scrollWidth")

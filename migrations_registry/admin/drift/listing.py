@@ -65,7 +65,9 @@ class Group:
     def objects(self) -> list[tuple[Ref, tuple[Row, ...]]]:
         """The rows object by object: the table itself first, then its columns, constraints, indexes, …"""
         found: dict[Ref, list[Row]] = {}
-        for row in sorted(self.rows, key=lambda row: (row.difference.ref() != self.ref, _place(row.difference), row.pick)):
+        for row in sorted(
+            self.rows, key=lambda row: (row.difference.ref() != self.ref, _place(row.difference), row.difference.property)
+        ):
             found.setdefault(row.difference.ref(), []).append(row)
         return [(ref, tuple(rows)) for ref, rows in found.items()]
 

@@ -58,6 +58,7 @@ def comparison_context(request: HttpRequest, found: Comparison) -> dict[str, Any
         "badges": _badges(found),
         "found": found,
         "cards": [card for card in (pieces.not_seen_card(found), pieces.sides_card(found)) if card is not None],
+        "renames": pieces.renames_list(found),
         "summary": pieces.summary_html(severities, kinds, found, filters) if found.open else "",
         "filters": filters,
         "selects": [

@@ -15,13 +15,16 @@ from controlplane.core.adminsite.sql import sql_block
 from environments.admin.finding import severity_badge_of
 from environments.catalog.values import Ref
 from migrations_registry.admin.drift.comparison import Comparison, Side
-from migrations_registry.admin.drift.listing import Filters, Group, Row, pick_of
+from migrations_registry.admin.drift.listing import SEVERITIES, Filters, Group, Row, pick_of
 from migrations_registry.schema import Difference
 from migrations_registry.schema.compare import ADDED, REMOVED
 from migrations_registry.schema.definitions import sides
+from migrations_registry.schema.renames import suggest_renames
 
 #: Up to this many groups are open when the page comes.
 OPEN_GROUPS = 6
+#: Suggested renames that are listed; the best evidence comes first.
+RENAMES = 30
 #: A definition is shown up to this many characters.
 LONGEST = 20_000
 
@@ -72,12 +75,14 @@ def _side(side: Side) -> SafeString:
 def group_html(group: Group, found: Comparison, *, is_open: bool, choosable: bool) -> SafeString:
     """One table (or another object) with everything that differs in it."""
     objects = group.objects()
+    named = len(objects) > 1 or objects[0][0] != group.ref
     names = ", ".join(f"{ref.kind} {_short(ref, group.ref)}" for ref, _ in objects if ref != group.ref)
     count = len(group.rows) + group.hidden
     every = ""
     if choosable and count > 1:
         every = format_html(
-            '<p><label class="ek-check"><input type="checkbox" name="group" value="{}"> All {} of {} {}</label></p>',
+            '<p class="ek-picks"><label class="ek-check"><input type="checkbox" name="group" value="{}"> '
+            "All {} of {} {}</label></p>",
             pick_of((group.ref.kind, group.ref.name)), count, group.ref.kind, group.ref.name,
         )  # fmt: skip
     hidden = (
@@ -99,19 +104,20 @@ def group_html(group: Group, found: Comparison, *, is_open: bool, choosable: boo
         "difference" if count == 1 else "differences",
         names if len(names) < 200 else f"{names[:200]}…",
         every,
-        format_html_join("", "{}", ((_object(ref, rows, found, choosable),) for ref, rows in objects)),
+        format_html_join("", "{}", ((_object(ref, rows, found, choosable, named),) for ref, rows in objects)),
         hidden,
     )
 
 
-def _object(ref: Ref, rows: Sequence[Row], found: Comparison, choosable: bool) -> SafeString:
+def _object(ref: Ref, rows: Sequence[Row], found: Comparison, choosable: bool, named: bool) -> SafeString:
     differences = [row.difference for row in rows]
     tick = _tick if choosable else _plain
+    severity = min((d.severity for d in differences), key=SEVERITIES.index)
+    # A group of one object has said its name already.
+    heading = format_html("<h3>{} <code>{}</code> {}</h3>", ref.kind.capitalize(), ref.name, severity_badge_of(severity))
     return format_html(
-        '<section class="ek-object"><h3>{} <code>{}</code> {}</h3><div class="ek-picks">{}</div>{}</section>',
-        ref.kind.capitalize(),
-        ref.name,
-        severity_badge_of(min((d.severity for d in differences), key=("critical", "high", "medium", "low", "info").index)),
+        '<section class="ek-object">{}<div class="ek-picks">{}</div>{}</section>',
+        heading if named else "",
         format_html_join("", "{}", ((tick(row, found),) for row in rows)),
         definitions(ref, differences, found),
     )
@@ -135,7 +141,7 @@ def what(difference: Difference, found: Comparison) -> str:
         return f"missing in {found.base.label}"
     if difference.change == REMOVED:
         return f"only in {found.base.label}"
-    return f"{difference.property.replace('_', ' ')} differs"
+    return f"differs in {difference.property.replace('_', ' ')}"
 
 
 def definitions(ref: Ref, differences: Sequence[Difference], found: Comparison) -> SafeString:
@@ -159,7 +165,7 @@ def accepted_table(found: Comparison, withdraw: Callable[[Any], SafeString | str
         ]
         for difference, acceptance in found.drift.accepted
     ]
-    return present.table(["Severity", "Difference", "Reason", "Accepted by", "Until", ""], rows, label="Accepted drift")
+    return present.table(["Severity", "Difference", "Reason", "Accepted by", "Until", "Way out"], rows, label="Accepted drift")
 
 
 def expired_table(found: Comparison, why: Callable[[Difference, Any], str]) -> SafeString:
@@ -181,6 +187,24 @@ def _text(value: object) -> SafeString:
 
 def _named(difference: Difference, found: Comparison) -> SafeString:
     return format_html("{} {} <small>{}</small>", difference.kind, present.code(difference.object), what(difference, found))
+
+
+def renames_list(found: Comparison) -> SafeString | str:
+    """What may be one object under another name, with what speaks for it and against it; "" for none."""
+    suggested = suggest_renames(found.drift.base_snapshot, found.drift.target_snapshot, found.drift.result)[:RENAMES]
+    rows = (
+        (
+            one.kind.capitalize(),
+            one.old,
+            one.new,
+            f"{one.agree} of {one.of} facts agree: {', '.join(one.evidence)}",
+            f". Against it: {', '.join(one.against)}" if one.against else "",
+            f". Also possible: {', '.join(one.ambiguous)}" if one.ambiguous else "",
+        )
+        for one in suggested
+    )
+    items = format_html_join("", "<li><span>{} <code>{}</code> → <code>{}</code><small>{}{}{}</small></span></li>", rows)
+    return format_html('<ul class="ek-list">{}</ul>', items) if items else ""
 
 
 def summary_html(counted: list[tuple[str, int]], kinds: list[tuple[str, int]], found: Comparison, filters: Filters) -> SafeString:

@@ -15,7 +15,7 @@ BASE = """
 CREATE TABLE sessions (id bigint PRIMARY KEY, title text, price numeric(10,2) CHECK (price > 0), note text);
 CREATE TABLE gone (id int PRIMARY KEY, name text UNIQUE);
 CREATE INDEX by_title ON sessions (title);
-CREATE VIEW cheap AS SELECT id FROM sessions WHERE price < 10;
+CREATE VIEW cheap AS SELECT id, title FROM sessions WHERE price < 10;
 CREATE FUNCTION double(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2';
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
@@ -27,7 +27,7 @@ ALTER TABLE sessions ADD CONSTRAINT sessions_price_check CHECK (price > 1) NOT V
 ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
 CREATE TABLE "New ""one"" too" (id int PRIMARY KEY REFERENCES sessions);
 CREATE INDEX by_title ON sessions (title DESC) WHERE price > 0;
-CREATE VIEW cheap AS SELECT id FROM sessions WHERE price < 20;
+CREATE VIEW cheap AS SELECT id, title FROM sessions WHERE price < 20;
 CREATE FUNCTION double(n int) RETURNS int LANGUAGE sql AS 'SELECT n + n';
 CREATE TYPE mood AS ENUM ('sad', 'so-so', 'glad');
 CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
@@ -65,6 +65,7 @@ def test_texts_are_what_people_would_write(make_database: Callable[..., str]) ->
     assert new.target.startswith('CREATE TABLE public."New ""one"" too" (\n    id integer NOT NULL\n)')
     assert "FOREIGN KEY (id) REFERENCES public.sessions(id)" in new.target
     assert "UNIQUE (name)" in found[Ref("table", "public.gone")].base
+    assert "type character varying(80)" in found[Ref("view", "public.cheap")].target
     function = found[Ref("function", "public.double(integer)")]
     assert ("n * 2" in function.base, "n + n" in function.target) == (True, True)
     table = found[Ref("table", "public.sessions")]
