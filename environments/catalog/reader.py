@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -115,7 +116,7 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
     version = connection.info.server_version
     if version < 140000:
         raise CatalogError(f"PostgreSQL {version // 10_000} is too old: versions 14 and later can be read.")
-    with _no_collection():
+    with _no_collection:
         return _read_at_once(connection, version, schemas, profile)
 
 
@@ -220,16 +221,30 @@ def _some_by_some(cursor: psycopg.Cursor[Any]) -> Iterator[Any]:
             yield from rows
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Hundreds of thousands of values are made and none is garbage: looking for some would take most of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+class _NoCollection:
+    """Hundreds of thousands of values are made and none is garbage: looking for some would take most of the time.
+
+    Two databases may be read at the same time; collection goes on when both are done.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._readers, self._was_on = Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._readers:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._readers += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if not self._readers and self._was_on:
+                gc.enable()
+
+
+_no_collection = _NoCollection()
 
 
 def _chosen(namespaces: list[Any], schemas: tuple[str, ...], profile: Profile) -> list[Any]:

@@ -46,3 +46,61 @@ def make(connection: psycopg.Connection, tables: int) -> None:
     connection.execute(
         "VACUUM ANALYZE pg_catalog.pg_depend, pg_catalog.pg_attribute, pg_catalog.pg_class, pg_catalog.pg_constraint"
     )
+
+
+def alter(connection: psycopg.Connection, tables: int) -> None:
+    """Changes every hundredth table in five ways."""
+    for number in range(1, tables + 1, 100):
+        connection.execute(
+            f"ALTER TABLE shop.t{number} ADD COLUMN extra text DEFAULT 'x', ALTER note TYPE text, ALTER amount DROP DEFAULT; "  # type: ignore[call-overload]
+            f"DROP INDEX shop.t{number}_parent; COMMENT ON TABLE shop.t{number} IS 'another'"
+        )
+
+
+#: What a snapshot tells, as somebody would ask for it by hand.
+HAND_WRITTEN = (
+    "SELECT oid, nspname, pg_get_userbyid(nspowner), nspacl FROM pg_namespace WHERE nspname !~ '^pg_'",
+    (
+        "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner), c.reloptions, c.relrowsecurity,"
+        " c.relforcerowsecurity, c.relreplident, c.relacl FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'shop' ORDER BY 2, 3"
+    ),
+    (
+        "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),"
+        " a.attidentity, a.attgenerated, a.attcollation, a.attstorage, a.attcompression, a.attstattarget, a.attoptions, a.attacl"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+        " WHERE n.nspname = 'shop' AND c.relkind IN ('r', 'p', 'f', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2"
+    ),
+    (
+        "SELECT k.conrelid, k.conname, k.contype, pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable, k.condeferred"
+        " FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE n.nspname = 'shop' ORDER BY 1, 2"
+    ),
+    (
+        "SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid), i.indisunique, i.indisvalid, i.indisclustered FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'shop' ORDER BY 1, 2"
+    ),
+    "SELECT classoid, objoid, objsubid, description FROM pg_description WHERE objoid >= 16384",
+    (
+        "SELECT c.relname, s.*, d.refobjid, d.refobjsubid FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid"
+        " LEFT JOIN pg_depend d ON d.objid = c.oid AND d.classid = 1259 AND d.deptype IN ('a', 'i')"
+    ),
+    (
+        "SELECT p.oid, p.proname, pg_get_functiondef(p.oid), p.proacl FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = 'shop'"
+    ),
+    "SELECT tgrelid, tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal",
+    "SELECT polrelid, polname, polcmd, polroles, pg_get_expr(polqual, polrelid) FROM pg_policy",
+    (
+        "SELECT c.oid, pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('v', 'm') AND n.nspname = 'shop'"
+    ),
+    (
+        "SELECT t.oid, t.typname, t.typtype FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
+        " WHERE n.nspname = 'shop' AND t.typtype IN ('e', 'd', 'r')"
+    ),
+    (
+        "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend"
+        " WHERE objid >= 16384 AND refobjid >= 16384"
+    ),
+)

@@ -1,59 +1,57 @@
-"""What a snapshot and a comparison cost beside bare catalogue queries that fetch the same rows, in the same run."""
+"""The benchmark of schema comparison runs, and more tables need no more queries."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import psycopg
 import pytest
 
-from environments.catalog import queries, read_snapshot
+from environments.catalog import read_snapshot
 from migrations_registry.schema import diff, repair
-
-TABLES = 500
-MAKE = """
-DO $$ BEGIN FOR i IN 1..%d LOOP
-    EXECUTE format('CREATE TABLE t%%s (id bigint PRIMARY KEY, parent bigint, c3 text NOT NULL, c4 text, c5 int DEFAULT 1, c6 int,
-        c7 timestamptz, c8 jsonb, c9 numeric(10,2) CHECK (c9 > 0), c10 bool, c11 date, c12 uuid)', i);
-    EXECUTE format('CREATE INDEX ON t%%s (parent); CREATE INDEX ON t%%s (c5, c6); COMMENT ON TABLE t%%s IS ''x''', i, i, i);
-    IF i > 1 THEN EXECUTE format('ALTER TABLE t%%s ADD FOREIGN KEY (parent) REFERENCES t%%s', i, i - 1); END IF;
-END LOOP; END $$"""
+from tests.benchmarks.schema import compare
+from tests.benchmarks.schema_made import alter, make
 
 
-def bare(connection: psycopg.Connection) -> float:
-    start = time.perf_counter()
-    with connection.transaction():
-        namespaces = [row[0] for row in connection.execute(queries.NAMESPACES).fetchall()]
-        with connection.pipeline():
-            cursors = [
-                connection.execute(text, {"namespaces": namespaces})  # type: ignore[call-overload]
-                for text in queries.queries(connection.info.server_version).values()
-            ]
-        for cursor in cursors:
-            cursor.fetchall()
-    return time.perf_counter() - start
+def statements(url: str) -> int:
+    """How many statements one snapshot sends."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        sent = 0
+
+        class Counting(psycopg.Cursor[tuple[object, ...]]):
+            def execute(self, *arguments: object, **options: object) -> Counting:
+                nonlocal sent
+                sent += 1
+                super().execute(*arguments, **options)  # type: ignore[arg-type]
+                return self
+
+        connection.cursor_factory = Counting
+        read_snapshot(connection)
+    return sent
 
 
 @pytest.mark.slow
-def test_two_snapshots_and_their_difference(make_database: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
-    url = make_database(MAKE % TABLES)
+def test_the_number_of_queries_does_not_depend_on_the_number_of_tables(make_database: Callable[..., str]) -> None:
+    few, many = make_database(), make_database()
+    for url, tables in ((few, 2), (many, 60)):
+        with psycopg.connect(url, autocommit=True) as connection:
+            make(connection, tables)
+    assert statements(few) == statements(many) < 60
+
+
+@pytest.mark.slow
+def test_the_benchmark_compares_and_repairs(make_database: Callable[..., str]) -> None:
+    url, changed = make_database(), make_database()
+    for one in (url, changed):
+        with psycopg.connect(one, autocommit=True) as connection:
+            make(connection, 20)
+    assert set(compare([url, changed], rounds=1))  # it asserts that both are alike
+    with psycopg.connect(changed, autocommit=True) as connection:
+        alter(connection, 20)
+        target = read_snapshot(connection)
     with psycopg.connect(url, autocommit=True) as connection:
-        bare(connection)
-        bound = 2 * min(bare(connection) for _ in range(3))
-        # The best of three, as for the bound: what else the machine does is not measured.
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            one, two = read_snapshot(connection), read_snapshot(connection)
-            read = time.perf_counter() - start
-            found = diff(one, two)
-            times.append((time.perf_counter() - start, read))
-        whole, read = min(times)
-        made = repair(one, two)
-    assert found.equal
-    assert not made.statements
-    with capsys.disabled():
-        print(  # noqa: T201
-            f"\n{TABLES} tables: bare {bound:.2f} s, snapshots {read:.2f} s, with diff {whole:.2f} s: {whole / bound:.2f} times"
-        )
+        base = read_snapshot(connection)
+        found = diff(base, target)
+        assert len(found.differences) == 5
+        connection.execute(repair(base, target, allow_lossy=True, differences=found).sql.encode())
+        assert diff(read_snapshot(connection), target).equal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from argparse import ArgumentParser
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,13 @@ class Command(EvenkeelCommand):
                 self._snapshot(look(options["reference"]), options)
             return
         one, two = sides.named(options["base"]), sides.named(options["target"])
-        base, target = look(options["base"]), look(options["target"])
+        # Two servers, or two processes of one, need not wait for each other. What is registered is looked up in this program's own
+        # database, whose connections are each for one thread.
+        if one is None and two is None:
+            with ThreadPoolExecutor(2) as pool:
+                base, target = pool.map(look, (options["base"], options["target"]))
+        else:
+            base, target = look(options["base"]), look(options["target"])
         selection = sides.selection(one, two, only=options["only"], exclude=options["exclude"])
         found = diff(base, target, selection)
         if options["action"] == "repair" or options["sql"]:
