@@ -109,12 +109,13 @@ def diff(base: Snapshot, target: Snapshot, selection: Selection = EVERYTHING) ->
     left, right = differing_items(base, target)
     renames = same_but_for_the_name(left, right)
     unseen = {one.object for snapshot in (base, target) for one in snapshot.not_seen}
+    renamed = {*renames, *renames.values()}
     found: list[Difference] = []
     spelling: list[Difference] = []
     for old, new in renames.items():
         spelling.append(Difference(old.kind, old.name, "name", CHANGED, left[old].value.name, right[new].value.name, "info"))
     for ref in sorted(left.keys() | right.keys()):
-        if ref in renames or ref in renames.values():
+        if ref in renamed:
             continue
         one, two = left.get(ref), right.get(ref)
         if one is None or two is None:

@@ -11,7 +11,7 @@ from typing import Any
 from environments.catalog.names import dotted, quote, split
 from environments.catalog.values import Column, Ref, Snapshot, Table
 from migrations_registry.schema.compare import ADDED, REMOVED, DiffResult
-from migrations_registry.schema.items import Item, Items, compared_fields, items
+from migrations_registry.schema.items import Item, Items, compared_fields, differing_items, items
 
 #: What can be suggested; "label" is a value of an enum.
 KINDS = ("table", "column", "view", "sequence", "function", "enum", "domain", "composite", "index", "constraint", "label")
@@ -62,7 +62,7 @@ Fact = tuple[str, bool]
 
 def suggest_renames(base: Snapshot, target: Snapshot, result: DiffResult) -> tuple[Rename, ...]:
     """Pairs among what ``result`` removes and adds, the best evidence first. Nothing is changed by a suggestion."""
-    left, right = items(base), items(target)
+    left, right = differing_items(base, target)
     removed: dict[Any, list[Item]] = defaultdict(list)
     added: dict[Any, list[Item]] = defaultdict(list)
     for d in result.differences:

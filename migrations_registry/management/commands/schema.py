@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from argparse import ArgumentParser
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -92,13 +93,7 @@ class Command(EvenkeelCommand):
                 self._snapshot(look(options["reference"]), options)
             return
         one, two = sides.named(options["base"]), sides.named(options["target"])
-        # Two servers, or two processes of one, need not wait for each other. What is registered is looked up in this program's own
-        # database, whose connections are each for one thread.
-        if one is None and two is None:
-            with ThreadPoolExecutor(2) as pool:
-                base, target = pool.map(look, (options["base"], options["target"]))
-        else:
-            base, target = look(options["base"]), look(options["target"])
+        base, target = _look_at_both(look, options, registered=one is not None or two is not None)
         selection = sides.selection(one, two, only=options["only"], exclude=options["exclude"])
         found = diff(base, target, selection)
         if options["action"] == "repair" or options["sql"]:
@@ -239,6 +234,18 @@ def _common(parser: ArgumentParser) -> None:
         help="whose own schemas and roles to leave out (default: by the roles that are there)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _look_at_both(look: Callable[[str], Snapshot], options: dict[str, Any], *, registered: bool) -> tuple[Snapshot, Snapshot]:
+    """Base and target, at once: two servers, or two processes of one, need not wait for each other.
+
+    What is registered is looked up in this program's own database, whose connections are each for one thread.
+    """
+    if registered:
+        return look(options["base"]), look(options["target"])
+    with ThreadPoolExecutor(2) as pool:
+        base, target = pool.map(look, (options["base"], options["target"]))
+    return base, target
 
 
 def _look(where: str, schemas: tuple[str, ...], profile: Choice) -> Snapshot:
