@@ -252,16 +252,17 @@ def same_but_for_the_name(left: Items, right: Items) -> dict[Ref, Ref]:
     only_right: dict[Any, list[Item]] = {}
     for ref, item in right.items():
         if ref not in left and ref.kind in ("constraint", "index"):
-            only_right.setdefault(_essence(item), []).append(item)
+            only_right.setdefault(essence(item), []).append(item)
     found = {}
     for item in only_left:
-        twins = only_right.get(_essence(item), [])
+        twins = only_right.get(essence(item), [])
         if twins and _name_was_made(item) and _name_was_made(twins[0]):
             found[item.ref] = twins.pop(0).ref
     return found
 
 
-def _essence(item: Item) -> Any:
+def essence(item: Item) -> Any:
+    """All of a constraint or an index but its name."""
     return (
         item.parent_ref,
         *((name, getattr(item.value, name)) for name in compared_fields(item.value)),

@@ -14,6 +14,8 @@ from migrations_registry.schema.items import Item, Items, items
 from migrations_registry.schema.lossy import loses
 from migrations_registry.schema.online import online_segments
 from migrations_registry.schema.plan import Step, plan, world
+from migrations_registry.schema.renames import Rename
+from migrations_registry.schema.renaming import renamed
 from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.segments import Segment
 from migrations_registry.schema.statements import Statement
@@ -48,6 +50,8 @@ class Repair:
     held_back: tuple[HeldBack, ...]
     #: The differences that it clears.
     differences: tuple[Difference, ...]
+    #: The renames that were asked for.
+    renames: tuple[Rename, ...] = ()
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -90,13 +94,23 @@ def repair(
     allow_lossy: bool | Collection[str] = False,
     differences: DiffResult | None = None,
     online: bool = True,
+    renames: Collection[Rename] = (),
 ) -> Repair:
     """SQL that makes ``base`` like ``target`` where ``selection`` looks, in an order that PostgreSQL accepts.
 
     What loses data is held back unless ``allow_lossy`` is true or names the object ("public.sessions.title"). With ``online``
     indexes are built and rows are checked while reads and writes go on, in segments of their own; without it, and on the way
-    back, all of it is one transaction. ``differences`` of both, without a selection, may be handed in where they are known.
+    back, all of it is one transaction. ``renames`` keep the data of what they name. ``differences`` of both, without a selection,
+    may be handed in where they are known.
     """
+    if renames:
+        called = renamed(base, target, renames)
+        rest = repair(called.base, target, selection=selection, allow_lossy=allow_lossy, online=online)
+        back = [statement for segment in rest.revert_segments for statement in segment]
+        return replace(
+            rest, segments=_first(called.statements, rest.segments), revert_segments=((*back, *called.revert),),
+            renames=tuple(renames),
+        )  # fmt: skip
     left, right = items(base), items(target)
     every = differences or diff(base, target)
     chosen = [d for d in every.differences if selection.takes(d)]
@@ -130,6 +144,13 @@ def repair(
     backward = plan(two, one, changes, context(base), database=base.database, one_transaction=True)
     there = online_segments(forward, left, goal, snapshot=base) if online else _together(forward)
     return Repair(_with_late_names(there), _with_late_names(_together(backward)), tuple(held), tuple(selected))
+
+
+def _first(statements: tuple[Statement, ...], segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """Renames in the transaction of what belongs to them, where that comes at once."""
+    if segments and not segments[0][0].alone:
+        return ((*statements, *segments[0]), *segments[1:])
+    return (statements, *segments)
 
 
 def _together(steps: list[Step]) -> tuple[Segment, ...]:

@@ -16,6 +16,7 @@ from environments.models import ManagedDatabase
 from environments.services.errors import Conflict, ServiceError, Stale
 from migrations_registry.models import Migration
 from migrations_registry.schema import BETWEEN_ENVIRONMENTS, DiffResult, Repair, Selection, repair
+from migrations_registry.schema.renames import RenameError, parse_rename
 from migrations_registry.services.registry import register_migration
 
 TIMEOUTS = targets.Timeouts(statement=30_000, lock=1_000)
@@ -45,11 +46,24 @@ class Read:
 
 
 def repair_of(
-    *, base: ManagedDatabase, target: ManagedDatabase, only: Collection[str] = (), allow_lossy: bool | Collection[str] = False
+    *,
+    base: ManagedDatabase,
+    target: ManagedDatabase,
+    only: Collection[str] = (),
+    allow_lossy: bool | Collection[str] = False,
+    renames: Collection[str] = (),
 ) -> Repair:
-    """The SQL that makes ``base`` like ``target``. Owners, grants and roles are each environment's own. Raises ServiceError."""
+    """The SQL that makes ``base`` like ``target``. Owners, grants and roles are each environment's own. Raises ServiceError.
+
+    ``renames`` are written as ``schema repair --rename`` takes them: "public.users.fullname=full_name".
+    """
     selection = Selection(only=tuple(only), exclude=BETWEEN_ENVIRONMENTS.exclude)
-    return repair(snapshot_of(base), snapshot_of(target), selection=selection, allow_lossy=allow_lossy)
+    here, there = snapshot_of(base), snapshot_of(target)
+    try:
+        chosen = [parse_rename(text, here, there) for text in renames]
+    except RenameError as error:
+        raise ServiceError(str(error)) from error
+    return repair(here, there, selection=selection, allow_lossy=allow_lossy, renames=chosen)
 
 
 def repair_of_chosen(
@@ -76,6 +90,7 @@ def register_repair(
     name: str = "",
     only: Collection[str] = (),
     allow_lossy: bool | Collection[str] = False,
+    renames: Collection[str] = (),
     read: Read | None = None,
 ) -> Migration:
     """Registers the repair that makes ``base`` like ``target`` as a migration of the application, with its revert.
@@ -88,7 +103,7 @@ def register_repair(
     if application != target.environment.application:
         raise ServiceError(f"{base} and {target} belong to different applications. Nothing was registered.")
     if read is None:
-        made = repair_of(base=base, target=target, only=only, allow_lossy=allow_lossy)
+        made = repair_of(base=base, target=target, only=only, allow_lossy=allow_lossy, renames=renames)
     else:
         made, _ = repair_of_chosen(read, allow_lossy=allow_lossy)
         if read.shown and text_digest(made) != read.shown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +22,7 @@ from environments.catalog.profiles import AUTO, PROFILES, Choice
 from migrations_registry.commandline import acceptance, history, keep, profiles, sides
 from migrations_registry.schema import DiffResult, Rename, Repair, Selection, diff, repair, suggest_renames
 from migrations_registry.schema.proof import Proof, ScratchError, prove_repair
+from migrations_registry.schema.renames import RenameError, parse_rename
 from migrations_registry.schema.statements import one_line
 
 DRIFT = 2
@@ -60,6 +61,10 @@ class Command(EvenkeelCommand):
             else:
                 one.add_argument("--revert", action="store_true", help="the SQL that takes the repair back, instead")
                 one.add_argument("--prove", action="store_true", help="try it, and its revert, on a scratch database first")
+                one.add_argument(
+                    "--rename", action="append", default=[], metavar="[KIND:]OLD=NEW",
+                    help="keep the data of what is merely called otherwise: public.users.fullname=full_name; may be repeated",
+                )  # fmt: skip
                 one.add_argument(
                     "--one-transaction", action="store_true",
                     help="all of it in one transaction: locks are held longer, but it is there as a whole or not at all",
@@ -100,7 +105,7 @@ class Command(EvenkeelCommand):
             lossy = options["allow_lossy"]
             made = repair(
                 base, target, selection=selection, allow_lossy=True if "*" in lossy else frozenset(lossy),
-                online=not options.get("one_transaction"),
+                online=not options.get("one_transaction"), renames=_renames(options.get("rename", ()), base, target),
             )  # fmt: skip
             self._repair(made, found, (base, target), selection, options)
         else:
@@ -184,6 +189,7 @@ def _repair_json(made: Repair, found: DiffResult, proof: Proof | None) -> dict[s
             for number, segment in enumerate(made.segments, start=1)
             for statement in segment
         ],
+        "renames": [one.as_json() for one in made.renames],
         "held_back": [asdict(one) for one in made.held_back],
         "not_seen": list(found.not_seen),
         "proof": None
@@ -225,6 +231,13 @@ def _from_files(options: dict[str, Any]) -> list[str]:
         for side in ("base", "target")
         if not options[side].startswith(REFERENCES) and sides.named(options[side]) is None
     ]
+
+
+def _renames(texts: Sequence[str], base: Snapshot, target: Snapshot) -> list[Rename]:
+    try:
+        return [parse_rename(text, base, target) for text in texts]
+    except RenameError as error:
+        raise CommandError(str(error)) from error
 
 
 def _common(parser: ArgumentParser) -> None:

@@ -115,3 +115,36 @@ def test_bad_references_and_files_give_one_clear_error(references: dict[str, Any
     ):
         with pytest.raises(CommandError, match=says):
             schema("diff", "--base", base, "--target", references["production"])
+
+
+def test_a_rename_is_shown_with_its_evidence_and_done_when_asked_for(
+    make_database: Callable[..., str], target_reference: Callable[[str], str]
+) -> None:
+    base = target_reference(make_database("CREATE TABLE users (id int PRIMARY KEY, fullname text)"))
+    target = target_reference(make_database("CREATE TABLE users (id int PRIMARY KEY, full_name text)"))
+    sides = ("--base", base, "--target", target)
+    text = schema("diff", *sides)[1]
+    assert "column public.users.fullname may be called public.users.full_name now: 6 of 6 facts agree" in text
+    assert "--rename column:public.users.fullname=full_name" in text
+    (found,) = json.loads(schema("diff", *sides, "--json")[1])["renames"]
+    made = json.loads(schema("repair", *sides, "--rename", found["option"], "--prove", "--json")[1])
+    assert "RENAME COLUMN fullname TO full_name" in made["sql"]
+    assert "RENAME COLUMN full_name TO fullname" in made["revert_sql"]
+    assert made["held_back"] == []
+    assert (made["proof"]["proven"], made["proof"]["revert"]["proven"]) == (True, True)
+    with pytest.raises(CommandError, match="nothing that can be renamed"):
+        schema("repair", *sides, "--rename", "public.users.nothing=x")
+
+
+def test_one_transaction_is_one(make_database: Callable[..., str], target_reference: Callable[[str], str]) -> None:
+    base = target_reference(make_database("CREATE TABLE t (a int)"))
+    target = target_reference(make_database("CREATE TABLE t (a int NOT NULL UNIQUE); CREATE INDEX i ON t (a)"))
+    sides = ("--base", base, "--target", target)
+    made = json.loads(schema("repair", *sides, "--prove", "--json")[1])
+    assert made["proof"]["proven"]
+    assert {statement["segment"] for statement in made["statements"]} != {1}
+    assert "CONCURRENTLY" in made["sql"]
+    made = json.loads(schema("repair", *sides, "--one-transaction", "--prove", "--json")[1])
+    assert made["proof"]["proven"]
+    assert {statement["segment"] for statement in made["statements"]} == {1}
+    assert "CONCURRENTLY" not in made["sql"]
