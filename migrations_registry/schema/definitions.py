@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from environments.catalog.names import quote
+from environments.catalog.names import dotted, quote
 from environments.catalog.values import Ref
 from migrations_registry.schema.compare import ADDED, CHANGED, REMOVED, Difference
-from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.items import CHILDREN, Item, Items
 from migrations_registry.schema.render import KINDS, columns, table_kind
 from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import Statement
@@ -56,9 +56,19 @@ def whole(item: Item, world: Items) -> str:
     """The object with everything that lives on it: a table with its constraints, indexes, triggers, rules and policies."""
     parts = [own(item, world)]
     if item.ref.kind in ("table", "view"):
-        children = [child for child in world.values() if child.parent_ref == item.ref and child.ref.kind != "column"]
-        parts += [own(child, world) for child in children]
+        parts += [own(child, world) for child in _children(item, world)]
     return "\n\n".join(parts)
+
+
+def _children(item: Item, world: Items) -> Iterator[Item]:
+    """What lives on a table or view besides its columns, looked up by name: a large schema is not walked for each table."""
+    relation = item.value
+    for kind, name in CHILDREN.items():
+        for value in getattr(relation, name, ()) if kind != "column" else ():
+            names = (value.name,) if kind == "index" else (relation.name, value.name)
+            child = world.get(Ref(kind, dotted(relation.schema, *names)))
+            if child is not None:
+                yield child
 
 
 def own(item: Item, world: Items, named: Collection[str] = ()) -> str:
