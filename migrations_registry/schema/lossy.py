@@ -104,6 +104,25 @@ def keeps_every_value(old: str, new: str) -> bool:  # noqa: PLR0911 (one return 
     return False
 
 
+#: Types that share their bytes: a change between them touches no row (varchar without a length, and the widenings of one type).
+_SAME_BYTES = {("character varying", "text"), ("text", "character varying"), ("cidr", "inet")}
+
+
+def rewrites(old: str, new: str) -> bool:
+    """Whether a column that goes from ``old`` to ``new`` has its table written anew. What is not known to be free is said to."""
+    before, after = _parts(old), _parts(new)
+    if "[]" in old or "[]" in new:
+        return old != new
+    if before[0] == after[0] in ("character varying", "bit varying"):
+        return not _no_narrower(before[0], before[1], after[1])
+    if before[0] == after[0] == "numeric":
+        scales = [((*modifiers, 0)[1] if modifiers else None) for modifiers in (before[1], after[1])]
+        return after[1] is not None and (scales[0] != scales[1] or not _no_narrower("numeric", before[1], after[1]))
+    if (before[0], after[0]) in _SAME_BYTES:
+        return after[1] is not None
+    return old != new
+
+
 def _parts(text: str) -> tuple[str, tuple[int, ...] | None, str]:
     """ "timestamp(3) without time zone[]" -> its name without modifiers, its modifiers, its brackets."""
     name, bracket, _ = text.partition("[]")

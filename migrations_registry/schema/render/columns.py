@@ -6,8 +6,10 @@ from psycopg import sql
 
 from environments.catalog.values import Column, Sequence, SequenceOptions, Table
 from migrations_registry.schema.items import Item
+from migrations_registry.schema.lossy import rewrites
 from migrations_registry.schema.render.access import Address, Context, altered, created
 from migrations_registry.schema.statements import (
+    BUILDS,
     EXCLUSIVE,
     LOSES_DATA,
     MAY_FAIL,
@@ -202,6 +204,12 @@ def _has_cast(old: str, new: str) -> bool:
     return one == two or any(one in family and two in family for family in _FAMILIES)
 
 
+def _hazards_of_type(old: Column, new: Column) -> tuple[str, ...]:
+    if old.type == new.type:
+        return (BUILDS,)  # another collation: the rows stay, the indexes on the column are built again
+    return (REWRITES, MAY_FAIL) if rewrites(old.type, new.type) else ()
+
+
 def set_type(item: Item, old: Column) -> Statement:
     table, column = item.parent, item.value
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
@@ -217,7 +225,7 @@ def set_type(item: Item, old: Column) -> Statement:
         through = compose(" USING {}{}::{}", ident(column.name), raw(way), raw(column.type))
     return say(
         "ALTER {} {} ALTER COLUMN {} TYPE {}{}{}", *head, raw(column.type), collation, through,
-        lock=EXCLUSIVE, hazards=(REWRITES, MAY_FAIL) if column.type != old.type else (REWRITES,),
+        lock=EXCLUSIVE, hazards=_hazards_of_type(old, column),
     )  # fmt: skip
 
 
