@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from environments.catalog.names import default_name, dotted
@@ -59,7 +60,8 @@ def _constraints(reading: Reading, domain: Any, rows: list[Any]) -> tuple[Constr
         comment = reading.access.comment("pg_constraint", row.oid)
         if row.kind == "n":
             # Since PostgreSQL 17 a domain's NOT NULL is a constraint too; it says no more than ``not_null`` unless it was named.
-            if not comment and row.name == default_name(domain.name, "", "not_null"):
+            chosen = re.escape(default_name(domain.name, "", "not_null"))
+            if not comment and re.fullmatch(chosen + r"\d*", row.name):
                 continue
             found.append(Constraint(row.name, "not null", "NOT NULL", comment=comment))
         else:

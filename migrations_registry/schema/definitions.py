@@ -75,7 +75,7 @@ def own(item: Item, world: Items, named: Collection[str] = ()) -> str:
     """The definition of the object itself. Owner and grants are in it when ``named`` (properties) has them."""
     kind, value, context = item.ref.kind, item.value, _context(named)
     if kind == "column":
-        line = columns.definition(value, context=context).as_string(None)
+        line = columns.definition(value, None).as_string(None)
         # The first statement adds the column; what follows says what no definition can hold.
         return _joined([Statement(line), *KINDS[kind].create(item, context)[1:]])
     if kind == "constraint":

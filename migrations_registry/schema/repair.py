@@ -126,7 +126,12 @@ def repair(
             held.append(HeldBack(str(d.ref()), d.property, loss))
         else:
             selected.append(d)
-    _hold_what_the_held_need(base, held, selected, left)
+    count = -1
+    while count != len(held):
+        count = len(held)
+        _hold_what_stands_on_the_held(target, held, selected, left, right)
+        _hold_what_the_held_need(base, held, selected, left)
+        _hold_what_has_a_name_of_the_held(held, selected, left, right)
     goal, borrowed = _goal(left, right, every.differences, every.spelling, selected)
     changes = _changes(selected, left, right)
     edges = [*(edge for edge in target.dependencies if _owner(edge[0]) not in borrowed),
@@ -134,14 +139,14 @@ def repair(
     one, two = world(left, base.dependencies), world(goal, edges)
     ignored = {word for word in ("owner", "grants") if word in selection.exclude}
 
-    def context(of: Snapshot) -> Context:
+    def context(before: Items) -> Context:
         return Context(
-            role=base.role, major_version=of.major_version, ignore_owner="owner" in ignored, ignore_grants="grants" in ignored,
-            default_privileges=tuple(of.default_privileges.values()),
+            role=base.role, major_version=base.major_version, ignore_owner="owner" in ignored, ignore_grants="grants" in ignored,
+            default_privileges=tuple(item.value for ref, item in before.items() if ref.kind == "default privileges"),
         )  # fmt: skip
 
-    forward = plan(one, two, changes, context(base), database=base.database, one_transaction=not online)
-    backward = plan(two, one, changes, context(base), database=base.database, one_transaction=True)
+    forward = plan(one, two, changes, context(left), database=base.database, one_transaction=not online)
+    backward = plan(two, one, changes, context(goal), database=base.database, one_transaction=True)
     there = online_segments(forward, left, goal, snapshot=base) if online else _together(forward)
     return Repair(_with_late_names(there), _with_late_names(_together(backward)), tuple(held), tuple(selected))
 
@@ -206,6 +211,67 @@ def _hold_what_the_held_need(base: Snapshot, held: list[HeldBack], selected: lis
     for d in [d for d in selected if d.change == REMOVED and d.ref() in kept]:
         selected.remove(d)
         held.append(HeldBack(str(d.ref()), "", "something that is held back stands on it"))
+
+
+def _hold_what_stands_on_the_held(
+    target: Snapshot, held: list[HeldBack], selected: list[Difference], left: Items, right: Items
+) -> None:
+    """What needs a column, table or type as it will not be (another type, another partition key) waits with it."""
+    there = {str(ref) for ref in left}
+    waiting = {one.object for one in held if one.property not in NOT_REPAIRED and (one.property or one.object not in there)}
+    stands_on: dict[Ref, set[Ref]] = {}
+    for dependent, on in target.dependencies:
+        stands_on.setdefault(_owner(dependent), set()).add(on)
+
+    def needs(d: Difference) -> Iterable[str]:
+        item = right[d.ref()]
+        yield from map(str, stands_on.get(d.ref(), ()))
+        if d.kind == "column":
+            yield str(d.ref())
+        if d.kind in ("constraint", "index"):
+            names = (*item.value.columns, *getattr(item.value, "include", ()))
+            yield from (f"column {item.parent_ref.name}.{dotted(name)}" for name in names)  # type: ignore[union-attr]
+        if d.kind == "table":
+            yield from (f"table {parent}" for parent in (item.value.partition_of, *item.value.inherits) if parent)
+            if d.property in ("partition_key", "partition_of", "partition_bound"):
+                yield str(d.ref())
+        if item.parent_ref is not None:
+            yield str(item.parent_ref)
+
+    while waiting:
+        found = [d for d in selected if d.change != REMOVED and not waiting.isdisjoint(needs(d))]
+        for d in found:
+            selected.remove(d)
+            held.append(HeldBack(str(d.ref()), d.property, "it needs something that is held back"))
+        waiting = {str(d.ref()) for d in found}
+
+
+def _hold_what_has_a_name_of_the_held(held: list[HeldBack], selected: list[Difference], left: Items, right: Items) -> None:
+    """A name that is still taken, and a second primary key, must wait."""
+    objects = {one.object for one in held if not one.property}
+    kept = [item for ref, item in left.items() if str(ref) in objects or str(item.parent_ref) in objects]
+    names = {name for item in kept for name in _names(item)}
+    if not names:
+        return
+    children: dict[Ref | None, list[Item]] = {}
+    for item in right.values():
+        children.setdefault(item.parent_ref, []).append(item)
+    for d in [d for d in selected if d.change == ADDED]:
+        item = right[d.ref()]
+        if not names.isdisjoint(name for one in (item, *children.get(item.ref, ())) for name in _names(one)):
+            selected.remove(d)
+            held.append(HeldBack(str(d.ref()), "", "its name is taken by something that is held back"))
+
+
+def _names(item: Item) -> list[str]:
+    """What nothing else may be called while the item is there."""
+    value = item.value
+    if item.ref.kind == "constraint":
+        found = [dotted(item.parent.schema, value.name)] if value.kind in ("primary key", "unique", "exclude") else []
+        return [*found, f"primary key of {item.parent_ref}"] if value.kind == "primary key" else found
+    if item.ref.kind in ("table", "view", "sequence", "index", "composite", "enum", "domain", "range"):
+        return [item.ref.name]
+    return [value.identity_sequence] if item.ref.kind == "column" and value.identity_sequence else []
 
 
 def _goal(

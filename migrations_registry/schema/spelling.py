@@ -53,6 +53,8 @@ def _plain(node: Any, only_table: str) -> Any:
         sources: tuple[Any, ...] = tuple(node.fromClause or ())
         if len(sources) == 1 and isinstance(sources[0], ast.RangeVar):
             only_table = (sources[0].alias.aliasname if sources[0].alias else sources[0].relname) or ""
+    if isinstance(node, ast.CreateStatsStmt):  # PostgreSQL writes the columns in the order of the table
+        node.exprs = tuple(sorted(node.exprs or (), key=lambda one: repr(_plain(one, ""))))
     if isinstance(node, ast.Node):
         parts = [
             (name, getattr(node, name)) for name in node if "location" not in name and name not in ("list_start", "list_end")

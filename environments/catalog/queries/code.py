@@ -27,7 +27,7 @@ def queries(version: int) -> dict[str, str]:
             LEFT JOIN pg_aggregate a ON a.aggfnoid = p.oid
             WHERE p.pronamespace {IN_SCOPE} AND {own("pg_proc", "p.oid")} ORDER BY 2, 3, 4""",
         "types": f"""SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype AS kind, t.typarray AS array_type, t.typrelid,
-                pg_get_userbyid(t.typowner) AS owner, t.typnotnull AS not_null, t.typdefault AS default,
+                pg_get_userbyid(t.typowner) AS owner, t.typnotnull AS not_null, COALESCE(pg_get_expr(t.typdefaultbin, 0), t.typdefault) AS default,
                 CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS base_type,
                 CASE WHEN t.typtype = 'd' AND co.oid <> bt.typcollation THEN {qualified("co.collname", "cn.nspname")} END AS collation,
                 CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from environments.catalog.values import Ref
 from migrations_registry.schema.plan.deciding import decide
+from migrations_registry.schema.plan.inheriting import inherit
 from migrations_registry.schema.plan.operations import operations
 from migrations_registry.schema.plan.ordering import order_by_dependencies
 from migrations_registry.schema.plan.sorting import in_order
@@ -31,6 +32,7 @@ def plan(
         work = Work(base, target, changes, context, database, rebuilt_types)
         decide(work)
         spread(work)
+        inherit(work)
         operations(work)
         order_by_dependencies(work)
         steps = in_order(work)

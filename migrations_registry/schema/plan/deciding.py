@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from environments.catalog.values import Ref
 from migrations_registry.schema.plan.retyping import TYPES, gains_checks, in_containers
 from migrations_registry.schema.plan.work import Work
 
@@ -16,6 +17,9 @@ def decide(work: Work) -> None:
         if ref in work.rebuilt_types:
             work.retyped.add(ref)
             continue
+        if ref.kind == "composite" and _changes_attributes_in_rows(work, ref):
+            work.retyped.add(ref)
+            continue
         if ref.kind == "domain" and gains_checks(base[ref].value, target[ref].value) and in_containers(work, ref):
             work.retyped.add(ref)
             continue
@@ -26,3 +30,26 @@ def decide(work: Work) -> None:
             work.retyped.add(ref)
         else:
             work.rebuilt.add(ref)
+
+
+def _changes_attributes_in_rows(work: Work, ref: Ref) -> bool:
+    """Whether an attribute gets another type while columns hold values of the composite type, which ALTER TYPE refuses."""
+    old, new = ({column.name: column for column in side.items[ref].value.columns} for side in (work.base, work.target))
+    if all((old[name].type, old[name].collation) == (new[name].type, new[name].collation) for name in old if name in new):
+        return False
+    return bool(_columns_that_hold(work, ref))
+
+
+def _columns_that_hold(work: Work, ref: Ref) -> list[Ref]:
+    """The columns whose values are of the type, or hold such values."""
+    found: list[Ref] = []
+    queue, seen = [ref], {ref}
+    while queue:
+        one = queue.pop()
+        for user in work.users(one):
+            if user.kind == "column" and user in work.base.items:
+                found.append(user)
+            if user not in seen and user.kind in TYPES:
+                seen.add(user)
+                queue.append(user)
+    return found

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from environments.catalog.names import dotted
+from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref
-from migrations_registry.schema.items import Item
+from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_by_itself
 from migrations_registry.schema.plan.remaking import remake
 from migrations_registry.schema.plan.retyping import retype
 from migrations_registry.schema.plan.work import Work, table_of
 from migrations_registry.schema.render import columns, roles, tables, types
+from migrations_registry.schema.render.access import created
+from migrations_registry.schema.render.constraints import constraint_address, make_plain
+from migrations_registry.schema.statements import Statement
 
 
 def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each kind of operation)
@@ -22,8 +26,10 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             work.operations["alter", ref] = roles.settings_statements(item, target.get(ref), work.database)
         elif ref.kind == "default privileges":
             work.operations["alter", ref] = roles.privileges_statements(item, target.get(ref))
-        elif (item.parent_ref in gone and not _refers_elsewhere(item)) or (
-            ref.kind == "sequence" and _goes_with_its_column(item, gone)
+        elif (
+            (item.parent_ref in gone and not _refers_elsewhere(item) and not _in_a_circle(work, ref, gone))
+            or (ref.kind == "sequence" and _goes_with_its_column(item, gone))
+            or (ref.kind == "column" and goes_by_itself(work, ref))
         ):
             continue
         else:
@@ -34,8 +40,10 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             work.operations["alter", ref] = roles.settings_statements(base.get(ref), item, work.database)
         elif ref.kind == "default privileges":
             work.operations["alter", ref] = roles.privileges_statements(base.get(ref), item)
-        elif ref.kind == "column" and item.parent_ref in made:
+        elif ref.kind == "column" and (item.parent_ref in made or comes_by_itself(work, ref)):
             continue
+        elif ref.kind == "constraint" and item.value.kind == "not null":
+            work.operations["create", ref] = _not_null(work, item, made)
         else:
             work.operations["create", ref] = work.kind(ref).create(item, work.context)
             if ref.kind == "sequence" and item.value.owned_by:
@@ -54,9 +62,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             continue
         if ref.kind == "sequence" and "owned_by" in properties and ("own", ref) not in work.operations:
             work.operations["own", ref] = columns.own_sequence(target[ref])
-        if ref.kind == "table":
-            work.operations["leave", ref] = tables.leave_parents(base[ref], target[ref])
-            work.operations["join", ref] = tables.join_parents(base[ref], target[ref])
+    _families(work, gone)
     for ref, statements in work.altered.items():
         work.operations["alter", ref] = statements
     for ref in work.detached:
@@ -93,19 +99,17 @@ def _column_details(work: Work, gone: set[Ref]) -> None:
     """Identities change hands in two steps; a NOT NULL constraint with a name of its own takes the column's NOT NULL along."""
     base, target = work.base.items, work.target.items
     for ref in work.altered:
-        if ref.kind == "column" and bool(base[ref].value.identity) != bool(target[ref].value.identity):
+        if ref.kind == "column" and ref in base and bool(base[ref].value.identity) != bool(target[ref].value.identity):
             # Apart from the rest, because between the two the one sequence goes and the other comes, maybe of the same name.
             if base[ref].value.identity:
                 work.operations["detach", ref] = columns.drop_identity(base[ref])
-            elif base[ref].value.default:
+            elif base[ref].value.default and not base[ref].value.generated:
                 work.operations["detach", ref] = columns.drop_default(base[ref])
     for ref in work.removed:
         if ref.kind == "constraint" and base[ref].value.kind == "not null" and ("drop", ref) in work.operations:
             column = Ref("column", f"{base[ref].parent_ref.name}.{dotted(*base[ref].value.columns)}")  # type: ignore[union-attr]
             if column in target and target[column].value.not_null and column not in gone:
-                work.operations["alter", column] = work.operations.get(("alter", column), []) + columns.set_not_null(
-                    target[column]
-                )
+                work.operations["drop", ref] = make_plain(base[ref])
 
 
 def _replica_identities(work: Work, made: set[Ref]) -> None:
@@ -126,8 +130,71 @@ def _replica_identities(work: Work, made: set[Ref]) -> None:
 def _refers_elsewhere(item: Item) -> bool:
     """A foreign key between two tables that both go: it is dropped first, or neither table could be."""
     return (
-        item.ref.kind == "constraint" and bool(item.value.references) and Ref("table", item.value.references) != item.parent_ref
+        item.ref.kind == "constraint"
+        and bool(item.value.references)
+        and (Ref("table", item.value.references) != item.parent_ref or bool(item.parent.partition_key))
     )
+
+
+def _families(work: Work, gone: set[Ref]) -> None:
+    """Tables leave parents and types before anything changes, and join others when everything is as it should be."""
+    base, target = work.base.items, work.target.items
+    for ref in target:
+        if ref.kind == "table" and ref in base and ref not in gone:
+            changes = bool(_types_of(base[ref]) & (work.altered.keys() | work.retyped | gone))
+            for verb, statements in (
+                ("leave", tables.leave_parents(base[ref], target[ref], type_changes=changes)),
+                ("join", tables.join_parents(base[ref], target[ref], type_changes=changes)),
+            ):
+                if statements:
+                    work.operations[verb, ref] = statements
+    for ref in gone:
+        item = base[ref]
+        if ref.kind == "table" and item.value.partition_of and Ref("table", item.value.partition_of) not in gone:
+            # Foreign keys that point at the whole table hold every partition of it.
+            work.operations["leave", ref] = [tables.detach(item)]
+
+
+def _types_of(table: Item) -> set[Ref]:
+    """The type that a typed table is of."""
+    return {Ref("composite", dotted(*split(table.value.of_type)))} if table.value.of_type else set()
+
+
+def _not_null(work: Work, item: Item, made: set[Ref]) -> list[Statement]:
+    """A NOT NULL with a name of its own: the definition of a new column says it, and an old column may say another."""
+    column = Ref("column", f"{item.parent_ref.name}.{dotted(*item.value.columns)}")  # type: ignore[union-attr]
+    if item.value.validated and (item.parent_ref in made or column in made):
+        return created(constraint_address(item), item.value, work.context)
+    found = work.kind(item.ref).create(item, work.context)
+    before = work.base.items.get(column)
+    if before is not None and before.value.not_null and columns.named_not_null(before.value, before.parent) is None:
+        found.insert(0, columns.drop_not_null(work.target.items[column]))  # there can be only one
+    return found
+
+
+def _in_a_circle(work: Work, child: Ref, gone: set[Ref]) -> bool:
+    """Whether something stands on the child's table that the child stands on: it must be dropped first, or neither could be."""
+    items = work.base.items
+    parent = items[child].parent_ref
+    below = [on for on in work.base.stands_on.get(child, ()) if _holder(on, items) != parent]
+    if child.kind == "column":
+        below += [on for on in work.base.stands_on.get(Ref("default", child.name), ()) if _holder(on, items) != parent]
+    seen: set[Ref] = set()
+    while below:
+        ref = _holder(below.pop(), items)
+        if ref == parent:
+            return True
+        if ref in seen or ref not in gone:
+            continue
+        seen.add(ref)
+        below += work.stands_on_with_children(ref)
+    return False
+
+
+def _holder(ref: Ref, items: Items) -> Ref:
+    """The table or view of a column, a constraint, …; everything else is its own."""
+    item = items.get(Ref("column", ref.name) if ref.kind == "default" else ref)
+    return (item.parent_ref if item is not None else None) or ref
 
 
 def _goes_with_its_column(item: Item, gone: set[Ref]) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from environments.catalog.names import dotted
+from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.plan.inheriting import above, parents
 from migrations_registry.schema.plan.remaking import order_remade
 from migrations_registry.schema.plan.retyping import TYPES, moving_columns
 from migrations_registry.schema.plan.work import Key, Work, table_of
 
-#: Kinds that share one space of names.
-RELATIONS = ("table", "view", "sequence", "index", "composite")
+#: Kinds that share one space of names, or two that overlap: relations, and types, which every table has one of.
+NAMED = ("table", "view", "sequence", "index", "composite", "enum", "domain", "range", "constraint")
 
 
 def order_by_dependencies(work: Work) -> None:
@@ -45,14 +46,18 @@ def order_by_dependencies(work: Work) -> None:
                         first(two, one)
                 continue
             for ref in on:
+                table = items[ref].parent_ref if ref in items else None
                 for user in _droppers(work, dependent, ref, items):
                     first(user, ("drop", ref))
                     first(user, ("retype", ref))
                     first(user, ("discard", ref))
                     if ref.kind == "column":
                         first(user, ("alter", ref))
+                    if table is not None and table not in (dependent, _parent(dependent, items)):
+                        first(user, ("drop", table))
+    taken = _names(work)
     for key in list(operations):
-        _order_structure(work, key, first)
+        _order_structure(work, key, taken, first)
 
 
 def _droppers(work: Work, dependent: Ref, on: Ref, items: Items) -> list[Key]:
@@ -68,40 +73,81 @@ def _droppers(work: Work, dependent: Ref, on: Ref, items: Items) -> list[Key]:
             found.append(("alter", dependent))
     else:
         found = [("drop", dependent), *([("detach", dependent)] if dependent.kind == "domain" else [])]
-    item = items.get(column if dependent.kind == "default" else dependent)
-    parent = item.parent_ref if item is not None else None
+    if ("drop", dependent) in work.operations:
+        return found
+    parent = _parent(dependent, items)
     return [*found, ("drop", parent)] if parent is not None else found
 
 
-def _order_structure(work: Work, key: Key, first: Any) -> None:  # noqa: PLR0912 (one rule for each structure)
+def _parent(ref: Ref, items: Items) -> Ref | None:
+    item = items.get(Ref("column", ref.name) if ref.kind == "default" else ref)
+    return item.parent_ref if item is not None else None
+
+
+def _relation_name(item: Item) -> str:
+    """The name that nothing else may have; an index and its constraint share theirs. "" where there is none."""
+    if item.ref.kind == "constraint":
+        return dotted(item.parent.schema, item.value.name) if item.value.kind in ("primary key", "unique", "exclude") else ""
+    return item.ref.name
+
+
+def _names(work: Work) -> dict[str, list[Key]]:
+    """Name -> what frees it."""
+    found: dict[str, list[Key]] = {}
+    for ref, item in work.base.items.items():
+        if ref.kind not in NAMED and not (ref.kind == "column" and item.value.identity_sequence):
+            continue
+        parent = item.parent_ref
+        if ref.kind == "sequence" and item.value.owned_by:
+            parent = Ref("table", item.value.owned_by.rsplit(".", maxsplit=1)[0])
+        keys: list[Key] = [("drop", ref), *([("drop", parent)] if parent is not None else [])]
+        if ref.kind == "sequence" and item.value.owned_by:
+            keys.append(("drop", Ref("column", item.value.owned_by)))
+        if ref.kind == "column":
+            keys.append(("detach", ref))
+        name = item.value.identity_sequence if ref.kind == "column" else _relation_name(item)
+        if name:
+            found.setdefault(name, []).extend(key for key in keys if key in work.operations)
+    return found
+
+
+def _order_structure(work: Work, key: Key, taken: dict[str, list[Key]], first: Any) -> None:  # noqa: PLR0912 (one rule for each structure)
     """What pg_depend doesn't say: schemas, parents, columns before what stands on them, names that are free again."""
     verb, ref = key
     base, target = work.base.items, work.target.items
     item = (target.get(ref) or base[ref]) if verb != "drop" else base[ref]
     schema = getattr(item.value, "schema", "")
     if schema and ref.kind != "extension":
-        first(("create", Ref("schema", schema)), key)
-        if verb == "drop":
-            first(key, ("drop", Ref("schema", schema)))
+        first(key, ("drop", Ref("schema", schema))) if verb == "drop" else first(("create", Ref("schema", schema)), key)
     if ref.kind == "extension":
         first(("create", Ref("schema", schema)), key)
     if verb == "create":
         first(("drop", ref), key)
-        for kind in RELATIONS if ref.kind in RELATIONS else ():
-            first(("drop", Ref(kind, ref.name)), key)
+        for other in taken.get(_relation_name(item), ()) if ref.kind in NAMED else ():
+            first(other, key)
     _order_sequences(work, key, item, first)
     if verb == "keep":
         order_remade(work, ref, first)
     if ref.kind in TYPES and verb in ("retype", "move", "discard"):
         _order_types(work, ref, first)
+    if verb == "drop" and ref.kind == "constraint" and item.value.references:
+        below = list(work.partitions(item.value.references))
+        while below:
+            partition, *below = below
+            first(key, ("drop", partition))
+            first(key, ("leave", partition))
+            below += work.partitions(partition.name)
     parent = item.parent_ref
     if parent is not None:
-        first(("create", parent), key)
-        first(("drop", parent), key) if verb == "create" else first(key, ("drop", parent))
+        first(key, ("drop", parent)) if verb == "drop" else first(("create", parent), key)
+        if verb == "create":
+            first(("drop", parent), key)
         first(("leave", parent), key)
         first(key, ("join", parent))
         first(key, ("finish", parent))
-        if ref.kind != "column":
+        if ref.kind == "column":
+            first(("alter", parent), key)
+        else:
             for column in item.parent.columns:
                 one = Ref("column", f"{parent.name}.{dotted(column.name)}")
                 if verb == "drop":
@@ -110,16 +156,58 @@ def _order_structure(work: Work, key: Key, first: Any) -> None:  # noqa: PLR0912
                 elif verb == "create":
                     first(("create", one), key)
                     first(("alter", one), key)
+    if ref.kind in ("column", "constraint"):
+        _order_heirs(work, key, first)
     if ref.kind == "table":
-        value: Table = item.value
-        for above in (*value.inherits, *((value.partition_of,) if value.partition_of else ())):
-            if verb == "drop":
-                first(key, ("drop", Ref("table", above)))
-            else:
-                first(("create", Ref("table", above)), key)
-        if verb in ("join", "finish"):
-            first(("alter", ref), key)
-            first(("create", ref), key)
+        _order_table(work, key, item, first)
+
+
+def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:
+    verb, ref = key
+    base, target = work.base.items, work.target.items
+    value: Table = item.value
+    for name in parents(value):
+        if verb == "drop":
+            first(("leave", ref), key)
+            first(key, ("drop", Ref("table", name)))
+            _after_detaching_above(work, key, name, first)
+        elif verb == "leave":
+            continue
+        else:
+            first(("create", Ref("table", name)), key)
+    if verb in ("create", "join") and value.partition_of:
+        for sibling in work.partitions(value.partition_of):  # its bounds may be those of one that goes
+            first(("drop", sibling), key)
+            first(("leave", sibling), key)
+    for side in (base, target):
+        if verb in ("leave", "join") and ref in side and side[ref].value.of_type:
+            of_type = Ref("composite", dotted(*split(side[ref].value.of_type)))
+            for step in ("alter", "retype", "drop", "create"):
+                first(key, (step, of_type)) if verb == "leave" else first((step, of_type), key)
+    if verb in ("join", "finish"):
+        first(("alter", ref), key)
+        first(("create", ref), key)
+
+
+def _after_detaching_above(work: Work, key: Key, parent: str, first: Any) -> None:
+    """A partition of a partition goes when its branch is off the tree."""
+    while parent:
+        first(("leave", Ref("table", parent)), key)
+        above_it = work.base.items.get(Ref("table", parent))
+        parent = above_it.value.partition_of if above_it is not None else ""
+
+
+def _order_heirs(work: Work, key: Key, first: Any) -> None:
+    """A parent's column comes and changes first; a constraint of both is a child's own if it was there first."""
+    verb, ref = key
+    for upper in above(work, ref):
+        if ref.kind == "constraint" and verb == "create":
+            first(key, ("create", upper))
+        elif verb == "drop":
+            first(("drop", upper), key)
+        else:
+            for step in ("create", "detach", "alter"):
+                first((step, upper), key)
 
 
 def _order_types(work: Work, ref: Ref, first: Any) -> None:

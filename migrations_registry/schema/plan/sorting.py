@@ -18,10 +18,13 @@ _CREATE_RANK = [
 _RANK = {kind: place for place, kind in enumerate(_CREATE_RANK)}
 _EARLY_DROPS = {"event trigger": 0, "policy": 1, "rule": 1, "trigger": 1, "publication": 1, "view": 2, "statistics": 2,
                 "constraint": 3, "index": 4}  # fmt: skip
+#: After everything else that is made, so that nothing made by the plan is touched by them.
+_LAST = ("publication", "subscription", "default privileges", "event trigger")
+_LAST_RANK = 9
 _CONSTRAINT_RANK = {"not null": 0, "primary key": 1, "unique": 2, "exclude": 3, "check": 4, "foreign key": 9}
 
 
-def _rank(work: Work, key: Key) -> tuple[Any, ...]:
+def _rank(work: Work, key: Key) -> tuple[Any, ...]:  # noqa: PLR0911 (one return a rule)
     verb, ref = key
     kind = _RANK[ref.kind]
     if verb == "detach":
@@ -33,6 +36,8 @@ def _rank(work: Work, key: Key) -> tuple[Any, ...]:
         return (0, 1, "", ref)
     if verb == "refill":
         return (4, _RANK["function"], "", ref)
+    if ref.kind in _LAST:
+        return (_LAST_RANK, kind, "", ref)
     if verb == "leave":
         return (2, 0, "", ref)
     place: Any = ""
@@ -54,9 +59,11 @@ def in_order(work: Work) -> list[Step]:
     heapq.heapify(free)
     done: set[Key] = set()
     found: list[Step] = []
+    before_the_last = sum(_rank(work, key)[0] < _LAST_RANK for key in work.operations)
     while len(done) < len(work.operations):
-        if not free:  # a cycle: the one that should come first anyway breaks it
-            key = min((key for key in waiting if key not in done), key=lambda one: _rank(work, one))
+        if not free or (free[0][0][0] == _LAST_RANK and len(done) < before_the_last):
+            stuck = (key for key, count in waiting.items() if count > 0 and key not in done)
+            key = _on_a_circle(work, min(stuck, key=lambda one: _rank(work, one)), done)
             heapq.heappush(free, (_rank(work, key), key))
         _, key = heapq.heappop(free)
         if key in done:
@@ -69,3 +76,13 @@ def in_order(work: Work) -> list[Step]:
             if waiting[other] == 0 and other not in done:
                 heapq.heappush(free, (_rank(work, other), other))
     return found
+
+
+def _on_a_circle(work: Work, key: Key, done: set[Key]) -> Key:
+    """Of the operations that wait for each other in a circle before ``key``: the one that should come first anyway."""
+    path: dict[Key, None] = {}
+    while key not in path:
+        path[key] = None
+        key = min((one for one in work.before[key] if one not in done), key=lambda one: _rank(work, one))
+    circle = list(path)
+    return min(circle[circle.index(key) :], key=lambda one: _rank(work, one))

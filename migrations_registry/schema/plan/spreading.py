@@ -8,6 +8,7 @@ from typing import Any
 
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref
+from migrations_registry.schema.plan.inheriting import parents
 from migrations_registry.schema.plan.remaking import in_partition_key
 from migrations_registry.schema.plan.retyping import TYPES, in_containers
 from migrations_registry.schema.plan.work import Work
@@ -31,6 +32,13 @@ def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way
             for column in item.value.referenced_columns:
                 users[Ref("column", f"{item.value.references}.{dotted(column)}")].append(ref)
     retyped_columns = {ref for ref in work.altered if ref.kind == "column" and work.changes[ref] & {"type", "collation"}}
+    heirs = _heirs(work)
+    waiting = list(retyped_columns)
+    while waiting:
+        for heir in heirs.get(waiting.pop(), ()):
+            if heir not in retyped_columns and heir in target:
+                retyped_columns.add(heir)
+                waiting.append(heir)
     queue: list[Ref] = []
     seen: set[Ref] = set()
 
@@ -81,6 +89,13 @@ def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way
         if gone and ref.kind in ("table", "view"):
             for child in children[ref]:
                 rebuild(child)
+        if ref in retyped_columns:  # who holds whole rows of the table holds the column
+            for user in users[base[ref].parent_ref or ref]:
+                if user.kind in ("view", "function"):
+                    rebuild(user)
+        if gone and ref.kind == "column":
+            for heir in heirs.get(ref, ()):
+                rebuild(heir)
         if ref.kind == "column" and ref in base:
             _spread_on_table(work, ref, children[base[ref].parent_ref or ref], gone=gone, rebuild=rebuild)
     for column in work.detached & work.rebuilt:
@@ -113,6 +128,20 @@ def _remake_where_partitioned(work: Work, column: Ref) -> None:
         item = side.items[column]
         if item.parent_ref is not None and in_partition_key(item.parent, item.value.name):
             work.rebuilt.add(item.parent_ref)
+
+
+def _heirs(work: Work) -> dict[Ref, list[Ref]]:
+    """Column -> the columns of children that come from it."""
+    found: dict[Ref, list[Ref]] = defaultdict(list)
+    base = work.base.items
+    for ref, item in base.items():
+        if ref.kind == "table":
+            for parent in parents(item.value):
+                for column in item.value.columns:
+                    upper = Ref("column", f"{parent}.{dotted(column.name)}")
+                    if upper in base:
+                        found[upper].append(Ref("column", f"{ref.name}.{dotted(column.name)}"))
+    return found
 
 
 def _spread_on_table(work: Work, column: Ref, siblings: list[Ref], *, gone: bool, rebuild: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from environments.catalog.names import dotted, split
-from environments.catalog.values import Ref
+from environments.catalog.values import Publication, Ref
 from migrations_registry.schema.items import Items
 from migrations_registry.schema.render import KINDS, Kind, table_kind
 from migrations_registry.schema.render.access import Context
@@ -36,10 +36,27 @@ def world(items: Items, edges: Iterable[tuple[Ref, Ref]]) -> World:
     """Edges of defaults count as edges of their column; what a sequence is owned by is no dependency here."""
     stands_on: dict[Ref, set[Ref]] = defaultdict(set)
     for dependent, on in edges:
-        if dependent.kind == "sequence" or (dependent.kind == "column" and on.kind == "table"):
-            continue
+        if dependent.kind == "sequence" or (dependent.kind == "column" and dependent.name.startswith(f"{on.name}.")):
+            continue  # of tables a column stands on those alone whose rows it holds
         stands_on[dependent].add(on)
+    for ref, item in items.items():
+        if ref.kind == "publication":
+            stands_on[ref] |= _published(item.value, items)
     return World(items, {ref: frozenset(on) for ref, on in stands_on.items()})
+
+
+def _published(publication: Publication, items: Items) -> set[Ref]:
+    """The tables of a publication, and the columns that its lists and conditions name (pg_depend knows no publications)."""
+    found: set[Ref] = set()
+    for one in publication.tables:
+        table = items.get(Ref("table", one.table))
+        if table is None:
+            continue
+        found.add(table.ref)
+        for column in table.value.columns:
+            if column.name in one.columns or column.name in one.where:
+                found.add(Ref("column", f"{one.table}.{dotted(column.name)}"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,10 @@ class Work:
     #: What stands on each object in base.
     _users: dict[Ref, list[Ref]] = field(default_factory=dict)
 
+    #: Table or view -> what it and everything on it stands on in base; made when it is first asked for.
+    _below: dict[Ref, set[Ref]] = field(default_factory=dict)
+    _partitions: dict[str, list[Ref]] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         for dependent, on in self.base.stands_on.items():
             for one in on:
@@ -82,6 +103,26 @@ class Work:
     def users(self, ref: Ref) -> list[Ref]:
         """What stands on an object in base."""
         return self._users.get(ref, [])
+
+    def partitions(self, table: str) -> list[Ref]:
+        """The partitions of a table in base."""
+        if not self._partitions:
+            self._partitions[""] = []
+            for ref, item in self.base.items.items():
+                if ref.kind == "table" and item.value.partition_of:
+                    self._partitions.setdefault(item.value.partition_of, []).append(ref)
+        return self._partitions.get(table, [])
+
+    def stands_on_with_children(self, ref: Ref) -> set[Ref]:
+        if not self._below:
+            found: dict[Ref, set[Ref]] = defaultdict(set)
+            for dependent, on in self.base.stands_on.items():
+                item = self.base.items.get(Ref("column", dependent.name) if dependent.kind == "default" else dependent)
+                found[dependent] |= on
+                if item is not None and item.parent_ref is not None:
+                    found[item.parent_ref] |= on
+            self._below = found
+        return self._below.get(ref, set())
 
     def kind(self, ref: Ref) -> Kind:
         return table_kind(self.target.items) if ref.kind == "table" else KINDS[ref.kind]

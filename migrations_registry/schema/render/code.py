@@ -151,7 +151,9 @@ def operator_class_address(item: Item) -> Address:
 
 def create_operator_class(item: Item, context: Context) -> list[Statement]:
     value: OperatorClass = item.value
-    items = [raw(one) for one in value.items] + ([compose("STORAGE {}", raw(value.storage))] if value.storage else [])
+    items = [raw(one) for one in value.items]
+    if value.storage or not items:  # the class can't be empty, and its own type is what it stores anyway
+        items.append(compose("STORAGE {}", raw(value.storage or value.type)))
     found = say(
         "CREATE OPERATOR CLASS {} {}FOR TYPE {} USING {}{} AS {}", ident(value.schema, value.name),
         raw("DEFAULT " if value.default else ""), raw(value.type), ident(value.method),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg import sql
 
-from environments.catalog.values import Column, Sequence, SequenceOptions, Table
+from environments.catalog.values import Column, Constraint, Sequence, SequenceOptions, Table
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.lossy import rewrites
 from migrations_registry.schema.render.access import Address, Context, altered, created
@@ -43,7 +45,27 @@ def column_address(item: Item) -> Address:
     )
 
 
-def definition(column: Column, *, context: Context) -> sql.Composable:
+def named_not_null(column: Column, table: Table) -> Constraint | None:
+    """The constraint with a name of its own (PostgreSQL 18) that says NOT NULL, where a definition can hold it."""
+    for constraint in table.constraints:
+        if constraint.kind == "not null" and constraint.columns == (column.name,) and not constraint.inherited:
+            return constraint
+    return None
+
+
+def not_null(column: Column, table: Table) -> sql.Composable | None:
+    """NOT NULL as a definition says it; what isn't valid for the old rows can only be added."""
+    named = named_not_null(column, table)
+    if named is None:
+        return raw("NOT NULL") if column.not_null else None
+    return compose("CONSTRAINT {} {}", ident(named.name), raw(_without_column(named))) if named.validated else None
+
+
+def _without_column(constraint: Constraint) -> str:
+    return "NOT NULL NO INHERIT" if constraint.no_inherit else "NOT NULL"
+
+
+def definition(column: Column, table: Table | None) -> sql.Composable:
     """One line of CREATE TABLE or ADD COLUMN. Storage, compression and statistics come by :func:`extras`."""
     parts: list[sql.Composable] = [ident(column.name), raw(column.type)]
     if column.foreign_options:
@@ -51,18 +73,29 @@ def definition(column: Column, *, context: Context) -> sql.Composable:
     if column.collation:
         parts.append(compose("COLLATE {}", raw(column.collation)))
     parts += _value(column)
-    if column.not_null:
-        parts.append(raw("NOT NULL"))
+    filled = not_null(column, table) if table is not None else raw("NOT NULL") if column.not_null else None
+    if filled is not None:
+        parts.append(filled)
     return sql.SQL(" ").join(parts)
 
 
-def override(column: Column, parent: Column | None) -> sql.Composable | None:
+def says_more(column: Column, table: Table, parent: Column | None) -> bool:
+    """Whether an inherited column is more than what its parent makes of it."""
+    return parent is not None and (
+        (column.default, column.generated) != (parent.default, parent.generated)
+        or (column.not_null and not parent.not_null)
+        or named_not_null(column, table) is not None
+    )
+
+
+def override(column: Column, table: Table, parent: Column | None) -> sql.Composable | None:
     """How a partition's or typed table's column differs from the one that it comes from."""
     parts: list[sql.Composable] = []
     if column.default and not column.generated and (parent is None or parent.default != column.default):
         parts += _value(column)
-    if column.not_null and (parent is None or not parent.not_null):
-        parts.append(raw("NOT NULL"))
+    filled = not_null(column, table)
+    if filled is not None and (parent is None or not parent.not_null or named_not_null(column, table)):
+        parts.append(filled)
     return sql.SQL(" ").join([ident(column.name), raw("WITH OPTIONS"), *parts]) if parts else None
 
 
@@ -139,22 +172,18 @@ def extras(item: Item, context: Context, old: Column | None = None) -> list[Stat
 
 def create(item: Item, context: Context) -> list[Statement]:
     table, column = item.parent, item.value
-    if column.inherited:
-        return []
     hazards: tuple[str, ...] = ()
     if column.generated == "stored" or column.identity:
         hazards = (REWRITES,)
     elif column.not_null and not column.default and not column.generated:
         hazards = ("fails when the table has rows, for want of a value; nothing is changed then",)
     head = (table_word(table), ident(table.schema, table.name))
-    found = [say("ALTER {} {} ADD COLUMN {}", *head, definition(column, context=context), lock=EXCLUSIVE, hazards=hazards)]
+    found = [say("ALTER {} {} ADD COLUMN {}", *head, definition(column, table), lock=EXCLUSIVE, hazards=hazards)]
     return found + extras(item, context) + created(column_address(item), column, context)
 
 
 def drop(item: Item) -> list[Statement]:
     table, column = item.parent, item.value
-    if column.inherited:
-        return []
     hazards = () if column.generated else (LOSES_DATA,)
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
     return [say("ALTER {} {} DROP COLUMN {}", *head, lock=EXCLUSIVE, hazards=hazards)]
@@ -170,6 +199,12 @@ def drop_identity(item: Item) -> list[Statement]:
     table, column = item.parent, item.value
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
     return [say("ALTER {} {} ALTER COLUMN {} DROP IDENTITY", *head, lock=EXCLUSIVE)]
+
+
+def drop_not_null(item: Item) -> Statement:
+    table, column = item.parent, item.value
+    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
+    return say("ALTER {} {} ALTER COLUMN {} DROP NOT NULL", *head, lock=EXCLUSIVE)
 
 
 def set_not_null(item: Item) -> list[Statement]:
@@ -213,9 +248,9 @@ def _hazards_of_type(old: Column, new: Column) -> tuple[str, ...]:
 def set_type(item: Item, old: Column) -> Statement:
     table, column = item.parent, item.value
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
-    collation = (
-        compose(" COLLATE {}", raw(column.collation or 'pg_catalog."default"')) if column.collation != old.collation else raw("")
-    )
+    collation = raw("")
+    if column.collation != old.collation and (column.collation or column.type == old.type):
+        collation = compose(" COLLATE {}", raw(column.collation or 'pg_catalog."default"'))
     if table.kind == "foreign table":
         return say("ALTER {} {} ALTER COLUMN {} TYPE {}{}", *head, raw(column.type), collation, lock=EXCLUSIVE)
     through = raw("")
@@ -237,7 +272,10 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
         return None
     if before.generated and before.generated == after.generated and "default" in changed and context.major_version < 17:
         return None
-    if before.generated == after.generated == "stored" and changed & {"type", "collation"} and "default" in changed:
+    if before.generated and after.generated and changed & {"type", "collation"}:
+        return None
+    checked = any(constraint.kind == "check" for constraint in (*old.parent.constraints, *table.constraints))
+    if after.generated == "virtual" and "default" in changed and checked:
         return None
     if before.generated and not after.generated:
         found.append(say("ALTER {} {} ALTER COLUMN {} DROP EXPRESSION", *head, lock=EXCLUSIVE))
@@ -265,8 +303,9 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
     if "foreign_options" in changed:
         options = changed_foreign_options(before.foreign_options, after.foreign_options)
         found.append(say("ALTER {} {} ALTER COLUMN {} OPTIONS ({})", *head, options, lock=EXCLUSIVE))
-    # A change of type sets the storage of the new type.
-    found += extras(new, context, before)
+    # A change of type sets the storage of the new type, and of its compression only the plan for it stays.
+    was = replace(before, storage="", compression=after.compression and "unknown") if retyped else before
+    found += extras(new, context, was)
     found += altered(column_address(new), before, after, changed)
     return found
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from environments.catalog.names import default_name
 from environments.catalog.values import View
 from migrations_registry.schema.items import Item
-from migrations_registry.schema.render.access import Address, Context, altered, created
+from migrations_registry.schema.render.access import Address, Context, altered, comment, created
 from migrations_registry.schema.render.columns import table_word
 from migrations_registry.schema.render.tables import relation, storage_options
 from migrations_registry.schema.statements import (
@@ -50,9 +51,6 @@ def create_constraint(item: Item, context: Context) -> list[Statement]:
         suffix = raw("" if constraint.validated else " NOT VALID")
         hazards = (BUILDS, MAY_FAIL) if builds else (SCANS, MAY_FAIL) if constraint.validated else ()
         found = [say("ALTER {} {} ADD CONSTRAINT {} {}{}", *head, suffix, lock=EXCLUSIVE, hazards=hazards)]
-    if constraint.kind == "not null":
-        # The column may have a NOT NULL of another name already, and there can be only one.
-        found.insert(0, say("ALTER {} {} ALTER COLUMN {} DROP NOT NULL", *head[:2], ident(constraint.columns[0]), lock=EXCLUSIVE))
     if constraint.clustered:
         found.append(say("ALTER TABLE {} CLUSTER ON {}", relation(item), ident(constraint.name), lock=SHARE_UPDATE))
     return found + created(constraint_address(item), constraint, context)
@@ -112,6 +110,23 @@ def drop_constraint(item: Item) -> list[Statement]:
     return [say("ALTER {} {} DROP CONSTRAINT {}", *head, lock=EXCLUSIVE)]
 
 
+def make_plain(item: Item) -> list[Statement]:
+    """Makes a NOT NULL constraint one that says no more than the column does: of the name that PostgreSQL gives."""
+    constraint = item.value
+    plain = default_name(item.parent.name, constraint.columns[0], "not_null")
+    head = (table_word(item.parent), relation(item))
+    found = comment(constraint_address(item), constraint.comment, "")
+    if not constraint.validated:
+        found.append(
+            say("ALTER {} {} VALIDATE CONSTRAINT {}", *head, ident(constraint.name), lock=SHARE_UPDATE, hazards=(MAY_FAIL,))
+        )
+    if constraint.no_inherit:
+        found.append(say("ALTER {} {} ALTER CONSTRAINT {} INHERIT", *head, ident(constraint.name), lock=EXCLUSIVE))
+    if constraint.name != plain:
+        found.append(say("ALTER {} {} RENAME CONSTRAINT {} TO {}", *head, ident(constraint.name), ident(plain), lock=EXCLUSIVE))
+    return found
+
+
 def alter_constraint(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
     before, after = old.value, new.value
     found: list[Statement] = []
@@ -148,4 +163,6 @@ def cluster(item: Item) -> list[Statement]:
     word = raw("MATERIALIZED VIEW" if isinstance(item.parent, View) else "TABLE")
     if item.value.clustered:
         return [say("ALTER {} {} CLUSTER ON {}", word, relation(item), ident(item.value.name), lock=SHARE_UPDATE)]
+    if any(index.clustered for index in item.parent.indexes):
+        return []  # the mark goes to another one, which takes it from here
     return [say("ALTER {} {} SET WITHOUT CLUSTER", word, relation(item), lock=SHARE_UPDATE)]

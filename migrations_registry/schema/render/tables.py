@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg import sql
 
 from environments.catalog.names import dotted
-from environments.catalog.values import Ref, Table
+from environments.catalog.values import Column, Ref, Table
 from migrations_registry.schema.items import Item, Items
 from migrations_registry.schema.render import columns
 from migrations_registry.schema.render.access import Address, Context, altered, created
@@ -59,31 +61,48 @@ def create(item: Item, context: Context, world: Items) -> list[Statement]:
     )  # fmt: skip
     parent = world.get(Ref("table", table.partition_of))
     if table.partition_of:
-        lines = [columns.override(c, parent.value.column(c.name) if parent else None) for c in table.columns]
+        lines = [columns.override(c, table, parent.value.column(c.name) if parent else None) for c in table.columns]
         kept = [line for line in lines if line is not None]
         body = compose(" PARTITION OF {}", name(table.partition_of))
         body += compose(" (\n    {}\n)", sql.SQL(",\n    ").join(kept)) if kept else raw("")
         body += compose(" {}", raw(table.partition_bound))
     elif table.of_type:
-        lines = [columns.override(column, None) for column in table.columns]
+        lines = [columns.override(column, table, None) for column in table.columns]
         kept = [line for line in lines if line is not None]
         body = compose(" OF {}", raw(table.of_type))
         body += compose(" (\n    {}\n)", sql.SQL(",\n    ").join(kept)) if kept else raw("")
     else:
-        kept = [columns.definition(column, context=context) for column in table.columns if not column.inherited]
+        kept = [
+            columns.definition(column, table)
+            for column in table.columns
+            if not column.inherited or columns.says_more(column, table, inherited_column(table, column.name, world))
+        ]
         body = compose(" (\n    {}\n)", sql.SQL(",\n    ").join(kept)) if kept else raw(" ()")
         if table.inherits:
             body += compose(" INHERITS ({})", comma([name(one) for one in table.inherits]))
-    found = [say("{}{}{}", head, body, _tail(table))]
+    # The table's grants before those of its columns, which REVOKE on the table would take away.
+    found = [say("{}{}{}", head, body, _tail(table)), *created(table_address(item), table, context)]
     for column in table.columns:
-        above = parent.value.column(column.name) if parent is not None else None
         one = Item(Ref("column", dotted(table.schema, table.name, column.name)), column, table)
-        found += columns.extras(one, context, above if column.inherited else None)
+        above = inherited_column(table, column.name, world)
+        if table.partition_of and above is not None and above.default and not column.default and not column.identity:
+            found += columns.drop_default(one)
+        taken = None if above is None else Column(column.name, storage=above.storage, compression=above.compression)
+        found += columns.extras(one, context, taken)
         found += created(columns.column_address(one), column, context)
-    found += created(table_address(item), table, context)
     if table.row_security or table.force_row_security:
         found += _row_security(item, None)
     return found
+
+
+def inherited_column(table: Table, name: str, world: Items) -> Column | None:
+    """The column of the first parent that has it."""
+    for parent in (table.partition_of, *table.inherits):
+        above = world.get(Ref("table", parent))
+        found: Column | None = None if above is None else above.value.column(name)
+        if found is not None:
+            return found
+    return None
 
 
 def _tail(table: Table) -> sql.Composable:
@@ -110,7 +129,7 @@ def drop(item: Item) -> list[Statement]:
     return [say("DROP {} {}", table_word(table), ident(table.schema, table.name), lock=EXCLUSIVE, hazards=hazards)]
 
 
-def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:  # noqa: PLR0912
+def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
     before, after = old.value, new.value
     called = (table_word(after), ident(after.schema, after.name))
     if changed & {"kind", "partition_key", "server"}:
@@ -140,43 +159,63 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
         found.append(say("ALTER {} {} SET TABLESPACE {}", *called, space, lock=EXCLUSIVE, hazards=(REWRITES,)))
     if changed & {"row_security", "force_row_security"}:
         found += _row_security(new, before)
-    if "of_type" in changed:
-        if after.of_type:
-            found.append(say("ALTER {} {} OF {}", *called, raw(after.of_type), lock=EXCLUSIVE))
-        else:
-            found.append(say("ALTER {} {} NOT OF", *called, lock=EXCLUSIVE))
     if "server_options" in changed:
         found.append(
             say("ALTER {} {} OPTIONS ({})", *called, changed_foreign_options(before.server_options, after.server_options))
         )
+    regrant = "grants" in changed and not context.ignore_grants
     found += altered(table_address(new), before, after, changed)
+    for column in after.columns if regrant else ():
+        if column.grants and before.column(column.name) is not None:  # REVOKE on the table takes those of its columns too
+            item = Item(Ref("column", dotted(after.schema, after.name, column.name)), column, after)
+            found += altered(columns.column_address(item), replace(column, grants=()), column, {"grants"})
     return found
 
 
-def leave_parents(old: Item, new: Item) -> list[Statement]:
-    """NO INHERIT and DETACH PARTITION, before columns change."""
+def leave_parents(old: Item, new: Item, *, type_changes: bool) -> list[Statement]:
+    """NOT OF, NO INHERIT and DETACH PARTITION, before columns change."""
     before, after = old.value, new.value
     called = ident(after.schema, after.name)
-    found = [
+    found = []
+    if before.of_type and (type_changes or before.of_type != after.of_type):
+        found.append(say("ALTER TABLE {} NOT OF", called, lock=EXCLUSIVE))
+    found += [
         say("ALTER TABLE {} NO INHERIT {}", called, name(parent), lock=EXCLUSIVE)
         for parent in before.inherits
         if parent not in after.inherits
     ]
     if before.partition_of and (before.partition_of, before.partition_bound) != (after.partition_of, after.partition_bound):
-        found.append(say("ALTER TABLE {} DETACH PARTITION {}", name(before.partition_of), called, lock=EXCLUSIVE))
+        found.append(detach(old))
     return found
 
 
-def join_parents(old: Item, new: Item) -> list[Statement]:
-    """INHERIT and ATTACH PARTITION, after columns and constraints are as they should be."""
+def detach(item: Item) -> Statement:
+    table: Table = item.value
+    called = ident(table.schema, table.name)
+    return say("ALTER TABLE {} DETACH PARTITION {}", name(table.partition_of), called, lock=EXCLUSIVE)
+
+
+def join_parents(old: Item, new: Item, *, type_changes: bool) -> list[Statement]:
+    """OF, INHERIT and ATTACH PARTITION, after columns and constraints are as they should be."""
     before, after = old.value, new.value
     called = ident(after.schema, after.name)
-    found = [
+    moves = after.partition_of and (before.partition_of, before.partition_bound) != (after.partition_of, after.partition_bound)
+    found: list[Statement] = []
+    there = {constraint.name: constraint.definition for constraint in before.constraints}
+    for constraint in after.constraints if moves or set(after.inherits) - set(before.inherits) else ():
+        if constraint.inherited and constraint.kind == "check" and there.get(constraint.name) != constraint.definition:
+            one = (called, ident(constraint.name), raw(constraint.definition))  # the parent's must be there already
+            if constraint.name in there:
+                found.append(say("ALTER TABLE {} DROP CONSTRAINT {}", *one[:2], lock=EXCLUSIVE))
+            found.append(say("ALTER TABLE {} ADD CONSTRAINT {} {}", *one, lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL)))
+    found += [
         say("ALTER TABLE {} INHERIT {}", called, name(parent), lock=EXCLUSIVE)
         for parent in after.inherits
         if parent not in before.inherits
     ]
-    if after.partition_of and (before.partition_of, before.partition_bound) != (after.partition_of, after.partition_bound):
+    if after.of_type and (type_changes or before.of_type != after.of_type):
+        found.append(say("ALTER TABLE {} OF {}", called, raw(after.of_type), lock=EXCLUSIVE))
+    if moves:
         found.append(
             say(
                 "ALTER TABLE {} ATTACH PARTITION {} {}", name(after.partition_of), called, raw(after.partition_bound),

@@ -100,9 +100,13 @@ def databases(postgres_server: EmbeddedPostgres) -> Iterator[tuple[str, str]]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+#: What lives outside of schemas and would still be there.
+NO_PUBLICATIONS = "DO $$ DECLARE p name; BEGIN FOR p IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', p); END LOOP; END $$"
+
+
 def fresh(url: str, statements: list[str]) -> None:
     with psycopg.connect(url) as connection:
-        for statement in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public", *statements]:
+        for statement in ["DROP SCHEMA public CASCADE", NO_PUBLICATIONS, "CREATE SCHEMA public", *statements]:
             connection.execute(statement)  # type: ignore[call-overload]
 
 
