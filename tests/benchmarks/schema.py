@@ -54,7 +54,7 @@ def begin(connection: psycopg.Connection[Any]) -> list[int]:
 def same_queries(connections: Connections) -> None:
     for connection in connections:
         with connection.transaction():
-            parameters = {"namespaces": begin(connection)}
+            parameters: dict[str, list[int]] = {"namespaces": begin(connection), "platform": []}
             kept = []
             for text in queries.queries(connection.info.server_version).values():
                 kept.append(connection.execute(text, parameters).fetchall())  # type: ignore[call-overload]
