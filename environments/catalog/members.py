@@ -230,7 +230,9 @@ class Members:
         if inherited:
             return True
         chosen = default_name(self.relations[relation].name, columns[0], "not_null")
-        return name == chosen or re.fullmatch(re.escape(chosen) + r"\d+", name) is not None
+        # A table that left its parent, or got another name, has the name that PostgreSQL gave before.
+        made = rf"(?:{re.escape(chosen)}|.+_{re.escape(columns[0])}_not_null)\d*"
+        return re.fullmatch(made, name, re.DOTALL) is not None
 
     def column_ref(self, oid: int, number: int) -> Ref | None:
         """The name of a table's column; columns of views and composite types are parts of these."""

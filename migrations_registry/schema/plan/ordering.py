@@ -175,6 +175,8 @@ def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:
             continue
         else:
             first(("create", Ref("table", name)), key)
+        if verb == "join" and value.partition_of:
+            _order_attaching(work, key, Ref("table", name), first)
     if verb in ("create", "join") and value.partition_of:
         for sibling in work.partitions(value.partition_of):  # its bounds may be those of one that goes
             first(("drop", sibling), key)
@@ -187,6 +189,15 @@ def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:
     if verb in ("join", "finish"):
         first(("alter", ref), key)
         first(("create", ref), key)
+
+
+def _order_attaching(work: Work, key: Key, parent: Ref, first: Any) -> None:
+    """The parent has lost and won its columns when a table is attached: these must fit each other."""
+    for side, verbs in ((work.base.items, ("drop",)), (work.target.items, ("create", "alter"))):
+        for ref, item in side.items():
+            if ref.kind == "column" and item.parent_ref == parent:
+                for verb in verbs:
+                    first((verb, ref), key)
 
 
 def _after_detaching_above(work: Work, key: Key, parent: str, first: Any) -> None:
