@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from environments.catalog import Snapshot
+from environments.catalog.values import Ref
 from environments.diagnosis.context import CheckContext, DatabaseView
 from environments.diagnosis.registry import CheckResult, Verdict, check
 from migrations_registry.models import AcceptedDrift, AppliedMigration, Migration
@@ -22,6 +23,8 @@ ORDER = ("critical", "high", "medium", "low", "info")
 MAX_REPAIRS = 50
 #: Longest first: "operator class" before "operator".
 _KINDS = sorted((*KINDS, *CHILDREN), key=len, reverse=True)
+#: Kinds of which no two share a name, told without their kind. A constraint may be called like a column of its table.
+_BY_NAME = frozenset({"schema", "table", "view", "sequence", "index", "column", "function"})
 
 
 @check(
@@ -77,7 +80,7 @@ def _results(view: DatabaseView, other: DatabaseView, base: Snapshot, target: Sn
                 "manage.py schema repair."
             )
         yield CheckResult(
-            object=f"{view.name}: {ref.name}",
+            object=f"{view.name}: {_told_as(ref)}",
             severity=severity,
             title=_title(differences) + ("" if counting else ", accepted"),
             evidence=evidence,
@@ -87,7 +90,7 @@ def _results(view: DatabaseView, other: DatabaseView, base: Snapshot, target: Sn
     for one in found.not_seen:
         # Named as its findings are, so that a finding of what can't be seen any more stays as it is.
         yield CheckResult(
-            object=f"{view.name}: {_without_kind(one['object'])}",
+            object=f"{view.name}: {_told_as(_ref(one['object']))}",
             verdict=Verdict.NOT_EVALUATED,
             reason=one["reason"],
             cure=one["cure"],
@@ -122,12 +125,21 @@ def _spoken_for(view: DatabaseView, other: DatabaseView, differences: Iterable[D
     )
 
 
-def _without_kind(name: str) -> str:
-    """The name of an object that is told with its kind: "user mapping bob ON far" is "bob ON far"."""
-    for kind in _KINDS:
-        if name.startswith(f"{kind} "):
-            return name[len(kind) + 1 :]
-    return name
+def _told_as(ref: Ref) -> str:
+    """What a finding calls an object; behind its table's name, so that a table that can't be seen covers what is on it."""
+    return ref.name if ref.kind in _BY_NAME or not ref.kind else f"{ref.name} ({ref.kind})"
+
+
+def name_of(told: str) -> str:
+    """The object's name from what a finding calls it."""
+    kind = next((kind for kind in _KINDS if told.endswith(f" ({kind})")), "")
+    return told.removesuffix(f" ({kind})") if kind else told
+
+
+def _ref(words: str) -> Ref:
+    """An object that is told with its kind: "user mapping bob ON far"."""
+    kind = next((kind for kind in _KINDS if words.startswith(f"{kind} ")), "")
+    return Ref(kind, words[len(kind) + 1 :] if kind else words)
 
 
 def _repair_sql(base: Snapshot, target: Snapshot, every: DiffResult, pattern: str, evidence: dict[str, Any]) -> tuple[str, str]:

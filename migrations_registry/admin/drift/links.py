@@ -14,6 +14,7 @@ from environments.models import Environment, Finding, ManagedDatabase, Promotion
 from migrations_registry.admin.drift.comparison import Asked
 from migrations_registry.admin.drift.listing import Filters
 from migrations_registry.admin.drift.page import VIEW
+from migrations_registry.schema_checks import name_of
 
 CHECK = "cross.schema_drift"
 GATE = "schema-drift"
@@ -75,7 +76,7 @@ def finding_card(request: HttpRequest, finding: Finding) -> Card | None:
         return None
     links = [("Compare the whole schemas", drift_url(database, other)), ("Timeline of the schema", timeline_url(database))]
     if about:
-        links.insert(0, ("See it side by side", drift_url(database, other, text=about)))
+        links.insert(0, ("See it side by side", drift_url(database, other, text=name_of(about))))
     return Card(title="Schemas side by side", body=buttons(links))
 
 

@@ -61,6 +61,15 @@ def drifted(world: World) -> World:
     return world
 
 
+def test_a_constraint_that_is_called_like_a_column_is_a_finding_of_its_own(world: World) -> None:
+    execute(world, world.staging, SESSIONS)
+    more = "ALTER TABLE sessions ADD COLUMN goal int, ADD CONSTRAINT goal CHECK (id > 0)"
+    execute(world, world.production, SESSIONS, more)
+    results = {result.object: result for result in found(world, world.staging)}
+    assert results.keys() == {"main: public.sessions.goal", "main: public.sessions.goal (constraint)"}
+    assert {schema_checks.name_of(name) for name in results} == {"main: public.sessions.goal"}
+
+
 def test_a_repair_becomes_a_migration_that_levels(drifted: World, cast: dict[str, Any]) -> None:
     actor = cast["bob"]
     with pytest.raises(NotAllowed):

@@ -152,10 +152,13 @@ def test_of_one_object_only_what_is_open_counts(drifted: World) -> None:
 
 
 def test_what_cannot_be_seen_leaves_its_finding_as_it_is(drifted: World) -> None:
-    assert schema_checks._without_kind("user mapping bob ON far") == "bob ON far"
-    assert schema_checks._without_kind("operator class public.o USING btree") == "public.o USING btree"
-    assert covers(f"main: {schema_checks._without_kind('table public.sessions')}", "main: public.sessions.triggers")
-    assert schema_checks._without_kind("something else") == "something else"
+    def told(words: str) -> str:
+        return schema_checks._told_as(schema_checks._ref(words))
+
+    assert told("user mapping bob ON far") == "bob ON far (user mapping)"
+    assert told("operator class public.o USING btree") == "public.o USING btree (operator class)"
+    assert covers(f"main: {told('table public.sessions')}", "main: public.sessions.triggers (constraint)")
+    assert told("something else") == "something else"
 
 
 def test_beyond_the_first_repairs_the_evidence_says_why_there_is_none(drifted: World, monkeypatch: Any) -> None:
