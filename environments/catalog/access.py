@@ -18,6 +18,10 @@ EVERYTHING = {
     "function": {"EXECUTE"},
     "type": {"USAGE"},
     "server": {"USAGE"},
+    "language": {"USAGE"},
+    "large object": {"SELECT", "UPDATE"},
+    "parameter": {"SET", "ALTER SYSTEM"},
+    "database": {"CREATE", "TEMPORARY", "CONNECT"},
 }
 #: The grants that an object has when nobody granted or revoked anything (acldefault); column grants start empty.
 BUILT_IN = {
@@ -28,6 +32,10 @@ BUILT_IN = {
     "type": {Grant(OWNER, ALL), Grant(PUBLIC, ALL)},
     "server": {Grant(OWNER, ALL)},
     "column": set(),
+    "language": {Grant(OWNER, ALL), Grant(PUBLIC, ALL)},
+    "large object": {Grant(OWNER, ALL)},
+    "parameter": set(),
+    "database": {Grant(OWNER, ALL), Grant(PUBLIC, "CONNECT"), Grant(PUBLIC, "TEMPORARY")},
 }
 #: What stands where every privilege was revoked, the owner's too.
 NOTHING = Grant(OWNER, "NONE")

@@ -54,6 +54,10 @@ def sequence_options(row: Any) -> SequenceOptions:
     return SequenceOptions(row.seqstart, row.seqincrement, row.seqmin, row.seqmax, row.seqcache, row.seqcycle)
 
 
+#: Of a constraint without an index: its storage parameters, whether it is clustered on, its comment.
+NO_INDEX: tuple[tuple[str, ...], bool, str] = ((), False, "")
+
+
 class Members:
     """By the OID of their relation, in the order in which the relation's value lists them."""
 
@@ -76,7 +80,7 @@ class Members:
         self.replica_identities: dict[int, str] = {}
         self._equal_columns: dict[Any, Column] = {}
         #: Index behind a constraint -> the constraint's ``index_options`` and whether it is clustered.
-        self._behind: dict[int, tuple[tuple[str, ...], bool]] = {}
+        self._behind: dict[int, tuple[tuple[str, ...], bool, str]] = {}
         self.triggers = self._triggers()
         self.rules = self._rules()
         self.policies = self._policies()
@@ -148,8 +152,9 @@ class Members:
                 continue
             if constraint is not None:
                 of_index = options(storage_options) + ((f"tablespace={tablespace}",) if tablespace else ())
-                if of_index or clustered:
-                    self._behind[oid] = of_index, clustered
+                said = comment("pg_class", oid)
+                if of_index or clustered or said:
+                    self._behind[oid] = of_index, clustered, said
                 if oid in needed:
                     row = self.relations[relation]
                     reading.name("pg_class", oid, Ref("constraint", f"{self.names[row.oid]}.{quote(constraint)}"))
@@ -199,7 +204,7 @@ class Members:
             plain = kind == "n" and validated and not no_inherit and not comment
             if plain and self._says_no_more(relation, name, columns, inherited=inherited):
                 continue
-            index_options, clustered = self._behind.get(index, ((), False)) if kind in "pux" else ((), False)
+            index_options, clustered, index_comment = self._behind.get(index, NO_INDEX) if kind in "pux" else NO_INDEX
             found[relation].append(
                 Constraint(
                     name=intern(name),
@@ -212,12 +217,14 @@ class Members:
                     on_update=ACTIONS[on_update],
                     deferrable=deferrable,
                     deferred=deferred,
-                    validated=validated,
+                    # One that is not enforced is never validated, and says so by itself.
+                    validated=validated or not enforced,
                     no_inherit=no_inherit and kind in ("c", "n"),
                     enforced=enforced,
                     index_options=index_options,
                     clustered=clustered,
                     comment=comment,
+                    index_comment=index_comment,
                     inherited=inherited,
                 )
             )

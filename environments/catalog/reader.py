@@ -15,7 +15,7 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row, tuple_row
 
-from environments.catalog import attached, code, queries, relations, rest, types
+from environments.catalog import attached, code, extending, queries, relations, rest, types
 from environments.catalog.access import Access
 from environments.catalog.locks import holders
 from environments.catalog.members import Members
@@ -161,6 +161,7 @@ def _read_at_once(
         **types.build(reading, built),
         **built.build(),
         **code.build(reading),
+        **extending.build(reading),
         **rest.build(reading, profile),
         **attached.build(reading),
     }

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from environments.catalog.reader import Reading
 
 OBJECTS = {"r": "tables", "S": "sequences", "f": "functions", "T": "types", "n": "schemas", "L": "large objects"}
-OBJECT_KINDS = {"tables": "table", "sequences": "sequence", "functions": "function", "types": "type", "schemas": "schema"}
+OBJECT_KINDS = {
+    "tables": "table", "sequences": "sequence", "functions": "function", "types": "type", "schemas": "schema",
+    "large objects": "large object",
+}  # fmt: skip
 
 
 def build(reading: Reading, profile: Profile) -> dict[str, Any]:
@@ -158,14 +161,19 @@ def _user_mappings(reading: Reading) -> dict[str, UserMapping]:
 
 def _publications(reading: Reading, profile: Profile) -> dict[str, Publication]:
     tables: dict[int, list[PublishedTable]] = defaultdict(list)
+    relations: dict[int, int] = {}
     for row in reading.rows["published_tables"]:
+        relations[row.oid] = row.prpubid
         tables[row.prpubid].append(PublishedTable(row.table, tuple(row.columns or ()), row.qual or ""))
     found = {}
     for row in reading.rows["publications"]:
         if profile.leaves_out("publications", row.name):
             reading.leave_out("publications", row.name)
             continue
-        reading.name("pg_publication", row.oid, Ref("publication", dotted(row.name)))
+        ref = Ref("publication", dotted(row.name))
+        reading.name("pg_publication", row.oid, ref)
+        for oid in (oid for oid, publication in relations.items() if publication == row.oid):
+            reading.name("pg_publication_rel", oid, ref)  # its column list and row filter stand on columns
         flags = {"insert": row.pubinsert, "update": row.pubupdate, "delete": row.pubdelete, "truncate": row.pubtruncate}
         found[dotted(row.name)] = Publication(
             name=row.name, all_tables=row.all_tables, tables=tuple(tables[row.oid]), schemas=tuple(row.schemas),
@@ -178,11 +186,13 @@ def _publications(reading: Reading, profile: Profile) -> dict[str, Publication]:
 def _subscriptions(reading: Reading) -> dict[str, Subscription]:
     found = {}
     for row in reading.rows["subscriptions"]:
+        reading.name("pg_subscription", row.oid, Ref("subscription", dotted(row.name)))
         reason = "The connection string of a subscription holds a password and is never read."
         reading.not_seen.append(NotSeen(f"subscription {dotted(row.name)}: connection", reason))
         found[dotted(row.name)] = Subscription(
             row.name, _sorted(row.publications), row.enabled, row.slot or "", row.synchronous_commit, row.binary,
-            {"f": "off", "false": "off", "t": "on", "true": "on", "p": "parallel"}.get(row.stream, ""), row.two_phase, row.owner,
+            {"f": "off", "false": "off", "t": "on", "true": "on", "p": "parallel"}.get(row.stream, ""), row.two_phase,
+            row.disable_on_error, row.origin, row.run_as_owner, row.password_required, row.failover, row.owner,
             reading.access.comment("pg_subscription", row.oid),
         )  # fmt: skip
     return found

@@ -100,7 +100,9 @@ class Selection:
 
 
 #: Roles are named differently from environment to environment; who owns what is compared when somebody asks for it.
-BETWEEN_ENVIRONMENTS = Selection(exclude=("owner", "grants", "role", "default privileges", "settings", "user mapping", "labels"))
+BETWEEN_ENVIRONMENTS = Selection(
+    exclude=("owner", "grants", "role", "default privileges", "settings", "user mapping", "labels", "parameter")
+)
 EVERYTHING = Selection()
 
 

@@ -19,7 +19,11 @@ KINDS = {
     "operator": "operators", "operator class": "operator_classes", "text search configuration": "text_search_configurations",
     "text search dictionary": "text_search_dictionaries", "foreign data wrapper": "foreign_data_wrappers", "server": "servers",
     "user mapping": "user_mappings", "publication": "publications", "subscription": "subscriptions",
-    "default privileges": "default_privileges", "settings": "settings",
+    "default privileges": "default_privileges", "settings": "settings", "language": "languages",
+    "access method": "access_methods", "conversion": "conversions", "transform": "transforms",
+    "operator family": "operator_families", "text search parser": "text_search_parsers",
+    "text search template": "text_search_templates", "base type": "base_types", "parameter": "parameters",
+    "database": "databases",
 }  # fmt: skip
 #: Kinds that live on a table or a view -> the field that holds them.
 CHILDREN = {

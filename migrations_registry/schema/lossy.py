@@ -42,6 +42,8 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
             return f"values may not fit from {item.value.type} into {wanted.value.type}"
         if name == "generated" and wanted.value.generated and not item.value.generated:
             return "the values of the column are replaced by generated ones"
+    if difference.kind == "subscription" and name in ("two_phase", "failover"):
+        return "the subscription must be made anew, and its connection string can't be read back"
     if difference.kind == "table" and name in ("kind", "partition_key", "server"):
         return "the table must be made anew, and its rows copied"
     if (

@@ -26,6 +26,10 @@ _LATE_NAMES = Statement("SET check_function_bodies = off")
 #: Differences that are reported and never repaired.
 NOT_REPAIRED = {"column order": "the order of columns can only be changed by making the table anew"}
 
+KINDS_NOT_REPAIRED = {
+    "base type": "a type with input and output functions of its own, or a shell of one, is made with its program, by hand"
+}
+
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
@@ -120,12 +124,16 @@ def repair(
         if d.property in NOT_REPAIRED:
             held.append(HeldBack(str(d.ref()), d.property, NOT_REPAIRED[d.property]))
             continue
+        if d.kind in KINDS_NOT_REPAIRED:
+            held.append(HeldBack(str(d.ref()), d.property, KINDS_NOT_REPAIRED[d.kind]))
+            continue
         loss = loses(d, left, right)
         allowed = allow_lossy if isinstance(allow_lossy, bool) else d.object in allow_lossy or str(d.ref()) in allow_lossy
         if loss and not allowed:
             held.append(HeldBack(str(d.ref()), d.property, loss))
         else:
             selected.append(d)
+    _hold_what_needs_the_held(target, held, selected, right)
     count = -1
     while count != len(held):
         count = len(held)
@@ -143,6 +151,7 @@ def repair(
         return Context(
             role=base.role, major_version=base.major_version, ignore_owner="owner" in ignored, ignore_grants="grants" in ignored,
             default_privileges=tuple(item.value for ref, item in before.items() if ref.kind == "default privileges"),
+            database=base.database,
         )  # fmt: skip
 
     forward = plan(one, two, changes, context(left), database=base.database, one_transaction=not online)
@@ -272,6 +281,26 @@ def _names(item: Item) -> list[str]:
     if item.ref.kind in ("table", "view", "sequence", "index", "composite", "enum", "domain", "range"):
         return [item.ref.name]
     return [value.identity_sequence] if item.ref.kind == "column" and value.identity_sequence else []
+
+
+def _hold_what_needs_the_held(target: Snapshot, held: list[HeldBack], selected: list[Difference], right: Items) -> None:
+    """What is new and stands on a new object of a kind that can't be made stays out as well."""
+    names = {one.object for one in held}
+    missing = {ref for ref in right if ref.kind in KINDS_NOT_REPAIRED and str(ref) in names}
+    users: dict[Ref, set[Ref]] = {}
+    for dependent, on in target.dependencies if missing else ():
+        users.setdefault(on, set()).add(_owner(dependent))
+    queue = list(missing)
+    while queue:
+        ref = queue.pop()
+        item = right.get(ref)
+        above = {item.parent_ref} if item is not None and item.parent_ref is not None and ref.kind == "column" else set()
+        for user in {*users.get(ref, ()), *above} - missing:
+            missing.add(user)
+            queue.append(user)
+    for d in [d for d in selected if d.ref() in missing and d.change == ADDED]:
+        selected.remove(d)
+        held.append(HeldBack(str(d.ref()), "", "something that is held back stands under it"))
 
 
 def _goal(

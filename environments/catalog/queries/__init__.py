@@ -6,7 +6,7 @@ whose OIDs are in ``%(namespaces)s``. Sources: the chapter "System Catalogs" of 
 
 from __future__ import annotations
 
-from environments.catalog.queries import attached, code, relations, rest, shared
+from environments.catalog.queries import attached, code, extending, relations, rest, shared
 from environments.catalog.queries.parts import CLASSES, FIRST_USER_OID, PUBLIC_SCHEMA_OID
 
 NAMESPACES = """
@@ -23,7 +23,10 @@ PLAIN_ROWS = frozenset({*MANY, "comments", "dependencies"})
 
 def queries(version: int) -> dict[str, str]:
     """Name -> SQL for a server of that version number (PostgreSQL's own: 180003)."""
-    return shared.queries() | relations.queries(version) | code.queries(version) | rest.queries(version) | attached.queries()
+    found: dict[str, str] = {}
+    for module in (shared, relations, code, extending, rest):
+        found |= module.queries(version)
+    return found | attached.queries()
 
 
 __all__ = ["CLASSES", "FIRST_USER_OID", "MANY", "NAMESPACES", "PLAIN_ROWS", "PUBLIC_SCHEMA_OID", "queries"]

@@ -8,7 +8,7 @@ from environments.catalog.queries.parts import FIRST_USER_OID, IN_SCOPE, own, qu
 
 
 def queries(version: int) -> dict[str, str]:
-    v15, v16, v18 = version >= 150000, version >= 160000, version >= 180000
+    v15, v16, v17, v18 = version >= 150000, version >= 160000, version >= 170000, version >= 180000
     return {
         "extensions": """SELECT e.oid, e.extname AS name, n.nspname AS schema, e.extversion AS version
             FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY 2""",
@@ -55,7 +55,7 @@ def queries(version: int) -> dict[str, str]:
                 {"ARRAY(SELECT quote_ident(n.nspname) FROM pg_publication_namespace pn JOIN pg_namespace n ON n.oid = pn.pnnspid "
                  "WHERE pn.pnpubid = p.oid ORDER BY 1)" if v15 else "'{}'::text[]"} AS schemas
             FROM pg_publication p WHERE {own("pg_publication", "p.oid")} ORDER BY 2""",
-        "published_tables": f"""SELECT r.prpubid, {qualified("c.relname", "n.nspname")} AS table,
+        "published_tables": f"""SELECT r.oid, r.prpubid, {qualified("c.relname", "n.nspname")} AS table,
                 {"pg_get_expr(r.prqual, r.prrelid)" if v15 else "NULL::text"} AS qual,
                 {"ARRAY(SELECT a.attname::text FROM unnest(r.prattrs) k JOIN pg_attribute a ON a.attrelid = r.prrelid "
                  "AND a.attnum = k ORDER BY 1)" if v15 else "'{}'::text[]"} AS columns
@@ -64,7 +64,11 @@ def queries(version: int) -> dict[str, str]:
         # Not subconninfo: it holds a password, and only superusers may read it.
         "subscriptions": f"""SELECT s.oid, s.subname AS name, s.subpublications AS publications, s.subenabled AS enabled,
                 s.subslotname AS slot, s.subsynccommit AS synchronous_commit, s.subbinary AS binary, s.substream::text AS stream,
-                {"s.subtwophasestate <> 'd'" if v15 else "false"} AS two_phase, pg_get_userbyid(s.subowner) AS owner
+                {"s.subtwophasestate <> 'd'" if v15 else "false"} AS two_phase,
+                {"s.subdisableonerr" if v15 else "false"} AS disable_on_error,
+                {"s.suborigin" if v16 else "'any'"} AS origin, {"s.subrunasowner" if v16 else "false"} AS run_as_owner,
+                {"s.subpasswordrequired" if v16 else "true"} AS password_required, {"s.subfailover" if v17 else "false"} AS failover,
+                pg_get_userbyid(s.subowner) AS owner
             FROM pg_subscription s WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 2""",
         "default_privileges": """SELECT d.oid, pg_get_userbyid(d.defaclrole) AS role, COALESCE(n.nspname, '') AS schema,
                 d.defaclobjtype AS objects, x.grantee, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END

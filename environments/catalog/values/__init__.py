@@ -5,6 +5,18 @@ comparison and in fingerprints.
 """
 
 from environments.catalog.values.code import Cast, Function, Operator, OperatorClass
+from environments.catalog.values.extending import (
+    AccessMethod,
+    BaseType,
+    Conversion,
+    Database,
+    Language,
+    OperatorFamily,
+    ParameterPrivileges,
+    TextSearchParser,
+    TextSearchTemplate,
+    Transform,
+)
 from environments.catalog.values.names import ALL, OWNER, PUBLIC, Grant, Ref, unlike
 from environments.catalog.values.relations import (
     Column,
@@ -42,11 +54,15 @@ __all__ = [
     "ALL",
     "OWNER",
     "PUBLIC",
+    "AccessMethod",
+    "BaseType",
     "Cast",
     "Collation",
     "Column",
     "Composite",
     "Constraint",
+    "Conversion",
+    "Database",
     "DefaultPrivileges",
     "Domain",
     "Enum",
@@ -56,9 +72,12 @@ __all__ = [
     "Function",
     "Grant",
     "Index",
+    "Language",
     "NotSeen",
     "Operator",
     "OperatorClass",
+    "OperatorFamily",
+    "ParameterPrivileges",
     "Policy",
     "Publication",
     "PublishedTable",
@@ -77,6 +96,9 @@ __all__ = [
     "Table",
     "TextSearchConfiguration",
     "TextSearchDictionary",
+    "TextSearchParser",
+    "TextSearchTemplate",
+    "Transform",
     "Trigger",
     "UserMapping",
     "View",

@@ -74,6 +74,8 @@ class Constraint:
     index_options: tuple[str, ...] = ()
     clustered: bool = False
     comment: str = ""
+    #: The comment on the index that stands behind it.
+    index_comment: str = ""
     #: It comes from the parent table alone.
     inherited: bool = False
 

@@ -134,6 +134,11 @@ class Subscription:
     binary: bool = False
     stream: str = ""
     two_phase: bool = False
+    disable_on_error: bool = False
+    origin: str = "any"
+    run_as_owner: bool = False
+    password_required: bool = True
+    failover: bool = False
     owner: str = ""
     comment: str = ""
 

@@ -6,6 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from environments.catalog.values.code import Cast, Function, Operator, OperatorClass
+from environments.catalog.values.extending import (
+    AccessMethod,
+    BaseType,
+    Conversion,
+    Database,
+    Language,
+    OperatorFamily,
+    ParameterPrivileges,
+    TextSearchParser,
+    TextSearchTemplate,
+    Transform,
+)
 from environments.catalog.values.names import Ref
 from environments.catalog.values.relations import Index, Sequence, Table, View
 from environments.catalog.values.rest import (
@@ -77,6 +89,16 @@ class Snapshot:
     roles: Mapping[str, Role] = field(default_factory=dict)
     #: Tables of the platform with nothing but the triggers and policies that the application hung on them.
     platform_tables: Mapping[str, Table] = field(default_factory=dict)
+    languages: Mapping[str, Language] = field(default_factory=dict)
+    access_methods: Mapping[str, AccessMethod] = field(default_factory=dict)
+    conversions: Mapping[str, Conversion] = field(default_factory=dict)
+    transforms: Mapping[str, Transform] = field(default_factory=dict)
+    operator_families: Mapping[str, OperatorFamily] = field(default_factory=dict)
+    text_search_parsers: Mapping[str, TextSearchParser] = field(default_factory=dict)
+    text_search_templates: Mapping[str, TextSearchTemplate] = field(default_factory=dict)
+    base_types: Mapping[str, BaseType] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterPrivileges] = field(default_factory=dict)
+    databases: Mapping[str, Database] = field(default_factory=dict)
     dependencies: tuple[tuple[Ref, Ref], ...] = ()
     not_seen: tuple[NotSeen, ...] = ()
     #: What is there and was left out as the profile says, by kind: {"schemas": ("auth", "storage")}.

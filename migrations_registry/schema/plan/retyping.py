@@ -12,10 +12,10 @@ from environments.catalog.values import Domain, Ref
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.plan.work import Work
 from migrations_registry.schema.render import columns, types
-from migrations_registry.schema.statements import Statement, ident, raw, say
+from migrations_registry.schema.statements import Statement, ident, name, raw, say
 
 #: What is given another type by way of a new type, where ALTER TYPE can't.
-TYPES = ("enum", "domain", "composite", "range")
+TYPES = ("enum", "domain", "composite", "range", "collation")
 _HAZARDS = ("rewrites the table", "fails when rows do not fit; nothing is changed then")
 
 
@@ -24,6 +24,9 @@ def retype(work: Work) -> None:
     moved: set[Ref] = set()
     for ref in sorted(work.retyped):
         old, new = work.base.items[ref], work.target.items[ref]
+        if ref.kind == "collation":
+            _recollate(work, ref)
+            continue
         made = types.create_type(new, work.context)
         if ref.kind == "range":  # its constructor functions keep their names when it is renamed
             work.operations["retype", ref] = [*_to_text(work, ref), *types.drop_type(old), *made]
@@ -115,3 +118,16 @@ def _move(work: Work, column: Ref, before: Item, after: Item) -> list[Statement]
     if value.default and not value.generated and column not in work.detached:
         found += columns.set_default(after)
     return found
+
+
+def _recollate(work: Work, ref: Ref) -> None:
+    """A collation can't be altered: the columns move to a new one, and their indexes are built anew."""
+    rename, aside = types.rename_away(work.base.items[ref])
+    work.operations["retype", ref] = [rename, *types.create_collation(work.target.items[ref], work.context)]
+    moves = []
+    for _, _, after in _columns(work, ref):
+        table, value = after.parent, after.value
+        parts = (columns.table_word(table), ident(table.schema, table.name), ident(value.name), raw(value.type), name(ref.name))
+        moves.append(say("ALTER {} {} ALTER COLUMN {} TYPE {} COLLATE {}", *parts, lock="ACCESS EXCLUSIVE", hazards=_HAZARDS[:1]))
+    work.operations["move", ref] = moves
+    work.operations["discard", ref] = [say("DROP COLLATION {}", aside)]

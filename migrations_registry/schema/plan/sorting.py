@@ -10,10 +10,11 @@ from typing import Any
 from migrations_registry.schema.plan.work import Key, Step, Work
 
 _CREATE_RANK = [
-    "role", "schema", "extension", "collation", "enum", "domain", "composite", "range", "foreign data wrapper", "server",
-    "user mapping", "sequence", "table", "column", "function", "operator", "operator class", "cast", "text search dictionary",
-    "text search configuration", "view", "constraint", "index", "trigger", "rule", "policy", "statistics", "publication",
-    "subscription", "default privileges", "settings", "event trigger",
+    "role", "parameter", "database", "schema", "extension", "language", "access method", "collation", "conversion", "base type",
+    "enum", "domain", "composite", "range", "foreign data wrapper", "server", "user mapping", "sequence", "table", "column",
+    "function", "operator", "operator class", "operator family", "cast", "transform", "text search parser",
+    "text search template", "text search dictionary", "text search configuration", "view", "constraint", "index", "trigger",
+    "rule", "policy", "statistics", "publication", "subscription", "default privileges", "settings", "event trigger",
 ]  # fmt: skip
 _RANK = {kind: place for place, kind in enumerate(_CREATE_RANK)}
 _EARLY_DROPS = {"event trigger": 0, "policy": 1, "rule": 1, "trigger": 1, "publication": 1, "view": 2, "statistics": 2,

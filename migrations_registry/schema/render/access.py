@@ -25,6 +25,8 @@ class Context:
     ignore_owner: bool = False
     ignore_grants: bool = False
     default_privileges: tuple[DefaultPrivileges, ...] = ()
+    #: The name of the database.
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True)

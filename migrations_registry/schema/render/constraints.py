@@ -53,7 +53,12 @@ def create_constraint(item: Item, context: Context) -> list[Statement]:
         found = [say("ALTER {} {} ADD CONSTRAINT {} {}{}", *head, suffix, lock=EXCLUSIVE, hazards=hazards)]
     if constraint.clustered:
         found.append(say("ALTER TABLE {} CLUSTER ON {}", relation(item), ident(constraint.name), lock=SHARE_UPDATE))
-    return found + created(constraint_address(item), constraint, context)
+    return [*found, *created(constraint_address(item), constraint, context), *_index_comment(item, "")]
+
+
+def _index_comment(item: Item, old: str) -> list[Statement]:
+    address = Address(compose("INDEX {}", ident(item.parent.schema, item.value.name)), owned=False)
+    return comment(address, old, item.value.index_comment)
 
 
 #: How PostgreSQL prints a key; the columns may hold any letter in quotes.
@@ -139,6 +144,7 @@ def alter_constraint(old: Item, new: Item, changed: set[str], context: Context) 
         found += _index_options(new, before.index_options, after.index_options)
     if "clustered" in changed:
         found += cluster(new)
+    found += _index_comment(new, before.index_comment)
     return found + altered(constraint_address(new), before, after, changed)
 
 

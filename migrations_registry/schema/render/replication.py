@@ -84,19 +84,28 @@ def subscription_address(item: Item) -> Address:
     return Address(compose("SUBSCRIPTION {}", ident(item.value.name)))
 
 
-def _subscription_options(value: Subscription) -> list[sql.Composable]:
+#: Options that came later -> the version that brought them.
+_NEWER = {"disable_on_error": 15, "origin": 16, "run_as_owner": 16, "password_required": 16}
+
+
+def _subscription_options(value: Subscription, version: int) -> list[sql.Composable]:
+    newer = [
+        compose("{} = {}", raw(option), literal(getattr(value, option))) for option, since in _NEWER.items() if version >= since
+    ]
     return [
         compose("slot_name = {}", literal(value.slot) if value.slot else raw("NONE")),
         compose("synchronous_commit = {}", literal(value.synchronous_commit)),
         compose("binary = {}", raw("true" if value.binary else "false")),
         compose("streaming = {}", raw(value.stream or "off")),
+        *newer,
     ]
 
 
 def create_subscription(item: Item, context: Context) -> list[Statement]:
     value: Subscription = item.value
-    options = [raw("connect = false"), *_subscription_options(value)]
+    options = [raw("connect = false"), *_subscription_options(value, context.major_version)]
     options += [raw("two_phase = true")] if value.two_phase else []
+    options += [raw("failover = true")] if value.failover else []
     names = comma([ident(one) for one in value.publications])
     hazards = ("the connection string is a secret: set it by hand with ALTER SUBSCRIPTION … CONNECTION before it is enabled",)
     found = [
@@ -124,8 +133,8 @@ def drop_subscription(item: Item) -> list[Statement]:
 
 def alter_subscription(old: Item, new: Item, changed: set[str], context: Context) -> Alteration:
     before, after = old.value, new.value
-    if "two_phase" in changed:
-        return None
+    if changed & {"two_phase", "failover"}:
+        return None  # both need the publisher, unless they are set from the start
     called = ident(after.name)
     found: list[Statement] = []
     if before.enabled and changed & {"slot", "enabled"}:
@@ -133,8 +142,8 @@ def alter_subscription(old: Item, new: Item, changed: set[str], context: Context
     if "publications" in changed:
         names = comma([ident(one) for one in after.publications])
         found.append(say("ALTER SUBSCRIPTION {} SET PUBLICATION {} WITH (refresh = false)", called, names))
-    if changed & {"slot", "synchronous_commit", "binary", "stream"}:
-        options = _subscription_options(after)
+    if changed & {"slot", "synchronous_commit", "binary", "stream", *_NEWER}:
+        options = _subscription_options(after, context.major_version)
         found.append(say("ALTER SUBSCRIPTION {} SET ({})", called, comma(options if "slot" in changed else options[1:])))
     if after.enabled and changed & {"slot", "enabled"}:
         found.append(say("ALTER SUBSCRIPTION {} ENABLE", called))

@@ -126,9 +126,7 @@ def settings_statements(old: Item | None, new: Item | None, database: str) -> li
 def privileges_statements(old: Item | None, new: Item | None) -> list[Statement]:
     """ALTER DEFAULT PRIVILEGES from the old value to the new one; None is "as built in"."""
     value: DefaultPrivileges = (new or old).value  # type: ignore[union-attr]
-    kind = {"tables": "table", "sequences": "sequence", "functions": "function", "types": "type", "schemas": "schema"}[
-        value.objects
-    ]
+    kind = value.objects.removesuffix("s")
     built_in = set() if value.schema else BUILT_IN[kind]
     before = _entries(old, built_in)
     after = _entries(new, built_in)

@@ -224,7 +224,7 @@ def rename_away(item: Item) -> tuple[Statement, sql.Composable]:
     value = item.value
     aside = value.name.encode()[:55].decode(errors="ignore") + "__old"
     renamed = ident(value.schema, aside)
-    word = type_address(item).object
+    word = collation_address(item).object if isinstance(value, Collation) else type_address(item).object
     return say("ALTER {} RENAME TO {}", word, ident(aside), lock=EXCLUSIVE), renamed
 
 

@@ -52,6 +52,7 @@ def rows(url: str, one: Snapshot, two: Snapshot, repair: Repair) -> dict[str, li
     with psycopg.connect(url) as connection:
         for name in one.tables.keys() & two.tables.keys():
             table, other = one.tables[name], two.tables[name]
+            altered = {d.object for d in repair.differences if d.kind == "composite"}
             made_anew = any(d.property in ("kind", "partition_key") for d in repair.differences if d.object == name)
             if made_anew or table.kind == "foreign table":
                 continue
@@ -59,7 +60,10 @@ def rows(url: str, one: Snapshot, two: Snapshot, repair: Repair) -> dict[str, li
                 column.name
                 for column in table.columns
                 for twin in [other.column(column.name)]
-                if twin is not None and twin.type == column.type and not (column.generated or twin.generated)
+                if twin is not None
+                and twin.type == column.type
+                and column.type.removesuffix("[]") not in altered
+                and not (column.generated or twin.generated)
             )
             query = sql.SQL("SELECT {} FROM {}").format(
                 sql.SQL(", ").join([sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns]),

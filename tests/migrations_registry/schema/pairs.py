@@ -15,7 +15,8 @@ from tests.migrations_registry.schema.changes import Change
 
 #: What belongs to the database or the server and not to a schema can't be there twice.
 GLOBAL = re.compile(
-    r"SCHEMA|EXTENSION|FOREIGN DATA|SERVER|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|PRIVILEGES|DATABASE|CREATE CAST|public"
+    r"SCHEMA|EXTENSION|FOREIGN DATA|SERVER|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|PRIVILEGES|DATABASE|CREATE CAST|public|"
+    r"LANGUAGE (lang|plpgsql(?! \w+ AS))|ACCESS METHOD|TRANSFORM|CONVERSION"
 )
 
 
@@ -83,6 +84,10 @@ class Pairs:
         with psycopg.connect(self.server.url()) as connection:
             query = "SELECT FROM pg_available_extensions WHERE name = %s"
             return connection.execute(query, [name]).fetchone() is not None
+
+    def has_icu(self) -> bool:
+        with psycopg.connect(self.server.url()) as connection:
+            return connection.execute("SELECT FROM pg_collation WHERE collname = 'und-x-icu'").fetchone() is not None
 
     @contextlib.contextmanager
     def filled(self, change: Change, *, with_change: bool = True) -> Iterator[Pair]:

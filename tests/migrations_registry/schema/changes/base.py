@@ -15,10 +15,12 @@ class Change:
     #: How many differences it is; one, but where PostgreSQL itself makes it several things.
     differences: int = 1
     since: int = 14
-    #: There is nothing to repair: column order.
+    #: It is told and not repaired: column order, types that need a program.
     reported_only: bool = False
     #: The extension that the server must have.
     needs: str = ""
+    #: It needs a server that was built with ICU.
+    icu: bool = False
     #: It changes what all databases of a server share: roles, say.
     server_wide: bool = False
 
@@ -37,3 +39,9 @@ FK = "CREATE TABLE r (id int PRIMARY KEY, k int UNIQUE); CREATE TABLE t (id int 
 R = "CREATE ROLE %ROLE%;"
 W = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER sv FOREIGN DATA WRAPPER w;"
 TRIGGERED = T + TRIGGER + "CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tf();"
+EF = "CREATE FUNCTION ef() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+OP = "CREATE FUNCTION g(a int, b int) RETURNS bool LANGUAGE sql AS 'SELECT true';"
+OC = "CREATE OPERATOR CLASS oc FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);"
+BT = "CREATE TYPE bt; CREATE FUNCTION bt_in(cstring) RETURNS bt LANGUAGE internal IMMUTABLE STRICT AS 'textin'; CREATE FUNCTION bt_out(bt) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';"
+BASE = "CREATE TYPE bt (INPUT = bt_in, OUTPUT = bt_out, INTERNALLENGTH = VARIABLE, STORAGE = extended, CATEGORY = 'S', DELIMITER = ';');"
+SU = "CREATE SUBSCRIPTION %ROLE% CONNECTION '' PUBLICATION a WITH (connect = false, slot_name = NONE);"

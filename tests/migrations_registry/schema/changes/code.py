@@ -4,7 +4,20 @@
 
 from __future__ import annotations
 
-from tests.migrations_registry.schema.changes.base import TRIGGER, TRIGGERED, Change, F, T, V
+from tests.migrations_registry.schema.changes.base import (
+    EF,
+    OC,
+    OP,
+    TRIGGER,
+    TRIGGERED,
+    Change,
+    F,
+    P,
+    R,
+    T,
+    V,
+    W,
+)
 
 FAMILIES = {
     "functions": [
@@ -52,10 +65,20 @@ FAMILIES = {
         Change("trigger disabled", TRIGGERED, "DROP TRIGGER tr ON t; CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tf(); ALTER TABLE t DISABLE TRIGGER tr"),
         Change("trigger always", TRIGGERED, "DROP TRIGGER tr ON t; CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tf(); ALTER TABLE t ENABLE ALWAYS TRIGGER tr"),
         Change("trigger on a view", V + TRIGGER, "CREATE TRIGGER tr INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION tf()"),
+        Change("trigger replica", TRIGGERED, "ALTER TABLE t ENABLE REPLICA TRIGGER tr"),
+        Change("trigger truncate", TRIGGERED, "DROP TRIGGER tr ON t; CREATE TRIGGER tr AFTER TRUNCATE ON t FOR EACH STATEMENT EXECUTE FUNCTION tf()"),
+        Change("trigger state on a partitioned table", P + TRIGGER + "CREATE TRIGGER tr AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION tf();", "ALTER TABLE p ENABLE ALWAYS TRIGGER tr"),
+        Change("trigger state on a partition alone", P + TRIGGER + "CREATE TRIGGER tr AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION tf();", "ALTER TABLE p1 ENABLE ALWAYS TRIGGER tr"),
+        Change("trigger on a partitioned table", P + TRIGGER, "CREATE TRIGGER tr AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION tf()"),
+        Change("trigger on a partition alone", P + TRIGGER, "CREATE TRIGGER tr AFTER INSERT ON p1 FOR EACH ROW EXECUTE FUNCTION tf()"),
+        Change("trigger on a foreign table", W + TRIGGER + "CREATE FOREIGN TABLE ft (a int) SERVER sv;", "CREATE TRIGGER tr BEFORE INSERT ON ft FOR EACH ROW EXECUTE FUNCTION tf()"),
     ],
     "event triggers": [
         Change("event trigger", "CREATE FUNCTION ef() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'", "CREATE EVENT TRIGGER et ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION ef()"),
         Change("event trigger state", "CREATE FUNCTION ef() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER et ON sql_drop EXECUTE FUNCTION ef()", "ALTER EVENT TRIGGER et DISABLE"),
+        Change("event trigger tags", EF + "CREATE EVENT TRIGGER et ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION ef()", "DROP EVENT TRIGGER et; CREATE EVENT TRIGGER et ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP VIEW') EXECUTE FUNCTION ef()"),
+        Change("event trigger always", EF + "CREATE EVENT TRIGGER et ON table_rewrite EXECUTE FUNCTION ef()", "ALTER EVENT TRIGGER et ENABLE ALWAYS"),
+        Change("event trigger owner", R + EF + "CREATE EVENT TRIGGER et ON sql_drop EXECUTE FUNCTION ef()", "ALTER ROLE %ROLE% SUPERUSER; ALTER EVENT TRIGGER et OWNER TO %ROLE%"),
     ],
     "text search, casts, operators": [
         Change("text search configuration", "", "CREATE TEXT SEARCH CONFIGURATION tc (COPY = simple)"),
@@ -65,5 +88,33 @@ FAMILIES = {
         Change("cast with function", "CREATE TYPE co AS (a int)", "CREATE FUNCTION cf(co) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE CAST (co AS int) WITH FUNCTION cf(co)", 2),
         Change("operator", F + "CREATE FUNCTION g(a int, b int) RETURNS bool LANGUAGE sql AS 'SELECT true';", "CREATE OPERATOR === (FUNCTION = g, LEFTARG = int, RIGHTARG = int, COMMUTATOR = ===, RESTRICT = eqsel)"),
         Change("operator class", "", "CREATE OPERATOR CLASS oc FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int)"),
+        Change("operator with all options", OP, "CREATE OPERATOR === (FUNCTION = g, LEFTARG = int, RIGHTARG = int, COMMUTATOR = ===, NEGATOR = !==, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES)"),
+        Change("operator estimators", OP + "CREATE OPERATOR === (FUNCTION = g, LEFTARG = int, RIGHTARG = int);", "ALTER OPERATOR === (int, int) SET (RESTRICT = neqsel, JOIN = neqjoinsel)", 2),
+        Change("operator merges", OP + "CREATE OPERATOR === (FUNCTION = g, LEFTARG = int, RIGHTARG = int);", "DROP OPERATOR === (int, int); CREATE OPERATOR === (FUNCTION = g, LEFTARG = int, RIGHTARG = int, COMMUTATOR = ===, MERGES)", 2),
+        Change("prefix operator", "CREATE FUNCTION h(int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE OPERATOR @@@ (FUNCTION = h, RIGHTARG = int)"),
+        Change("cast context", "CREATE TYPE co AS (a int); CREATE FUNCTION cf(co) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE CAST (co AS int) WITH FUNCTION cf(co)", "DROP CAST (co AS int); CREATE CAST (co AS int) WITH FUNCTION cf(co) AS IMPLICIT"),
+        Change("operator family", "", "CREATE OPERATOR FAMILY of USING btree"),
+        Change("operator family members", "CREATE OPERATOR FAMILY of USING btree", "ALTER OPERATOR FAMILY of USING btree ADD OPERATOR 1 < (int4, int8), OPERATOR 3 = (int4, int8), FUNCTION 1 (int4, int8) btint48cmp(int4, int8)"),
+        Change("operator class in a family", "CREATE OPERATOR FAMILY of USING btree", "CREATE OPERATOR CLASS oc FOR TYPE int USING btree FAMILY of AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int)"),
+        Change("operator class members", OC, "ALTER OPERATOR FAMILY oc USING btree ADD OPERATOR 1 < (int4, int8), FUNCTION 1 (int4, int8) btint48cmp(int4, int8)"),
+        Change("text search parser", "", "CREATE TEXT SEARCH PARSER ps (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype, HEADLINE = prsd_headline)"),
+        Change("text search parser changed", "CREATE TEXT SEARCH PARSER ps (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype)", "DROP TEXT SEARCH PARSER ps; CREATE TEXT SEARCH PARSER ps (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype, HEADLINE = prsd_headline)"),
+        Change("text search template", "", "CREATE TEXT SEARCH TEMPLATE te (INIT = dsimple_init, LEXIZE = dsimple_lexize)"),
+        Change("text search dictionary of a template", "", "CREATE TEXT SEARCH TEMPLATE te (INIT = dsimple_init, LEXIZE = dsimple_lexize); CREATE TEXT SEARCH DICTIONARY td (TEMPLATE = te)", 2),
+        Change("text search dictionary options", "CREATE TEXT SEARCH DICTIONARY td (TEMPLATE = simple, ACCEPT = false)", "ALTER TEXT SEARCH DICTIONARY td (ACCEPT = true)"),
+        Change("text search configuration of a parser", "CREATE TEXT SEARCH PARSER ps (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype)", "CREATE TEXT SEARCH CONFIGURATION tc (PARSER = ps); ALTER TEXT SEARCH CONFIGURATION tc ADD MAPPING FOR word WITH simple"),
+    ],
+    "languages, access methods, conversions, transforms": [
+        Change("language", "", "CREATE TRUSTED LANGUAGE lang_a HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator"),
+        Change("language trusted", "CREATE LANGUAGE lang_a HANDLER plpgsql_call_handler", "DROP LANGUAGE lang_a; CREATE TRUSTED LANGUAGE lang_a HANDLER plpgsql_call_handler"),
+        Change("language in use", "", "CREATE LANGUAGE lang_a HANDLER plpgsql_call_handler; CREATE FUNCTION f() RETURNS int LANGUAGE lang_a AS 'BEGIN RETURN 1; END'", 2),
+        Change("language owner", R + "CREATE LANGUAGE lang_a HANDLER plpgsql_call_handler;", "ALTER LANGUAGE lang_a OWNER TO %ROLE%"),
+        Change("access method", "", "CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler"),
+        Change("access method of a table", "", "CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler; CREATE TABLE t (a int) USING heap2", 2),
+        Change("access method of indexes", "", "CREATE ACCESS METHOD btree2 TYPE INDEX HANDLER bthandler"),
+        Change("conversion", "", "CREATE CONVERSION con FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8"),
+        Change("conversion default", "CREATE CONVERSION con FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8", "DROP CONVERSION con; CREATE DEFAULT CONVERSION con FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8"),
+        Change("conversion owner", R + "CREATE CONVERSION con FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;", "ALTER CONVERSION con OWNER TO %ROLE%"),
+        Change("transform", "CREATE TYPE co AS (a int)", "CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal))"),
     ],
 }  # fmt: skip

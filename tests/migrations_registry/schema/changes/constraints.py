@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
-from tests.migrations_registry.schema.changes.base import FK, Change, F, T
+from tests.migrations_registry.schema.changes.base import (
+    FK,
+    Change,
+    F,
+    P,
+    T,
+)
 
 FAMILIES = {
     "keys": [
@@ -18,6 +24,9 @@ FAMILIES = {
         Change("key storage parameters", T, "ALTER INDEX t_pkey SET (fillfactor = 70)"),
         Change("unique with storage parameters", T, "ALTER TABLE t ADD CONSTRAINT u UNIQUE (b) WITH (fillfactor = 70) DEFERRABLE"),
         Change("primary key on nullable columns", "CREATE TABLE t (a int, b int)", "ALTER TABLE t ADD PRIMARY KEY (a, b)"),
+        Change("temporal primary key", "CREATE TABLE t (id int4range, valid daterange); INSERT INTO t VALUES ('[1,2)', '[2020-01-01,2021-01-01)')", "ALTER TABLE t ADD CONSTRAINT tk PRIMARY KEY (id, valid WITHOUT OVERLAPS)", since=18),
+        Change("temporal unique", "CREATE TABLE t (id int4range, valid daterange)", "ALTER TABLE t ADD CONSTRAINT tk UNIQUE (id, valid WITHOUT OVERLAPS)", since=18),
+        Change("comment on key's index", T, "COMMENT ON INDEX t_pkey IS 'x'"),
     ],
     "foreign keys": [
         Change("foreign key", FK, "ALTER TABLE t ADD FOREIGN KEY (r) REFERENCES r (id)"),
@@ -26,6 +35,12 @@ FAMILIES = {
         Change("foreign key not valid", FK, "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (r) REFERENCES r (id) NOT VALID"),
         Change("foreign key validated", FK + "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (r) REFERENCES r (id) NOT VALID;", "ALTER TABLE t VALIDATE CONSTRAINT f"),
         Change("foreign key set null columns", FK, "ALTER TABLE r ADD UNIQUE (id, k); ALTER TABLE t ADD FOREIGN KEY (r, s) REFERENCES r (id, k) ON DELETE SET NULL (s)", 2, since=15),
+        Change("temporal foreign key", "CREATE TABLE r (id int4range, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS)); CREATE TABLE t (id int4range, valid daterange);", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (id, PERIOD valid) REFERENCES r (id, PERIOD valid)", since=18),
+        Change("foreign key not enforced", FK, "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (r) REFERENCES r (id) NOT ENFORCED", since=18),
+        Change("foreign key enforced", FK + "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (r) REFERENCES r (id) NOT ENFORCED;", "ALTER TABLE t ALTER CONSTRAINT f ENFORCED", since=18),
+        Change("foreign key match full", FK, "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (r) REFERENCES r (id) MATCH FULL"),
+        Change("foreign key of a partitioned table", "CREATE TABLE r (id int PRIMARY KEY);" + P, "ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES r NOT VALID", since=18),
+        Change("foreign key to a partitioned table", "CREATE TABLE r (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE r1 PARTITION OF r FOR VALUES FROM (1) TO (9); CREATE TABLE t (r int); INSERT INTO r VALUES (1); INSERT INTO t VALUES (1)", "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (r) REFERENCES r"),
     ],
     "checks and not null": [
         Change("check", T, "ALTER TABLE t ADD CONSTRAINT ch CHECK (b > 0)"),
@@ -36,6 +51,12 @@ FAMILIES = {
         Change("not null constraint name", "CREATE TABLE t (a int)", "ALTER TABLE t ADD CONSTRAINT chosen NOT NULL a", since=18),
         Change("not null constraint renamed", "CREATE TABLE t (a int NOT NULL)", "ALTER TABLE t RENAME CONSTRAINT t_a_not_null TO chosen", since=18),
         Change("not enforced", T, "ALTER TABLE t ADD CONSTRAINT ch CHECK (b > 0) NOT ENFORCED", since=18),
+        Change("not null of a key's column with a chosen name", T, "ALTER TABLE t RENAME CONSTRAINT t_id_not_null TO chosen", since=18),
+        Change("not null not valid", T, "ALTER TABLE t ADD CONSTRAINT nn NOT NULL a NOT VALID", since=18),
+        Change("not null validated", T + "ALTER TABLE t ADD CONSTRAINT nn NOT NULL a NOT VALID;", "ALTER TABLE t VALIDATE CONSTRAINT nn", since=18),
+        Change("not null not valid without a name", T, "ALTER TABLE t ADD NOT NULL a NOT VALID", since=18),
+        Change("not null no inherit", T, "ALTER TABLE t ADD CONSTRAINT nn NOT NULL a NO INHERIT", since=18),
+        Change("check enforced", T + "ALTER TABLE t ADD CONSTRAINT ch CHECK (b > 0) NOT ENFORCED;", "ALTER TABLE t DROP CONSTRAINT ch; ALTER TABLE t ADD CONSTRAINT ch CHECK (b > 0)", since=18),
     ],
     "exclusion constraints": [
         Change("exclude", "CREATE TABLE t (a int4range, b int)", "ALTER TABLE t ADD CONSTRAINT ex EXCLUDE USING gist (a WITH &&) WHERE (b > 0)"),

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from tests.migrations_registry.schema.changes.base import Change, S, T
+from tests.migrations_registry.schema.changes.base import (
+    Change,
+    R,
+    S,
+    T,
+)
 
 FAMILIES = {
     "indexes": [
@@ -41,5 +46,8 @@ FAMILIES = {
     "extended statistics": [
         Change("extended statistics", T, "CREATE STATISTICS st (ndistinct, mcv) ON a, b FROM t"),
         Change("extended statistics target", T + "CREATE STATISTICS st ON a, b FROM t;", "ALTER STATISTICS st SET STATISTICS 77"),
+        Change("extended statistics on expressions", T, "CREATE STATISTICS st ON lower(a), (b + 1) FROM t"),
+        Change("extended statistics kinds", T + "CREATE STATISTICS st (ndistinct) ON a, b FROM t;", "DROP STATISTICS st; CREATE STATISTICS st (dependencies) ON a, b FROM t"),
+        Change("extended statistics owner", R + T + "CREATE STATISTICS st ON a, b FROM t;", "ALTER STATISTICS st OWNER TO %ROLE%"),
     ],
 }  # fmt: skip

@@ -4,7 +4,16 @@
 
 from __future__ import annotations
 
-from tests.migrations_registry.schema.changes.base import Change, E, F, P, R, S, T, V
+from tests.migrations_registry.schema.changes.base import (
+    Change,
+    E,
+    F,
+    P,
+    R,
+    S,
+    T,
+    V,
+)
 
 FAMILIES = {
     "schemas": [

@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
-from tests.migrations_registry.schema.changes.base import Change, D, E
+from tests.migrations_registry.schema.changes.base import (
+    BASE,
+    BT,
+    Change,
+    D,
+    E,
+)
 
 FAMILIES = {
     "enums": [
@@ -24,17 +30,37 @@ FAMILIES = {
         Change("domain not null", D, "ALTER DOMAIN d SET NOT NULL"),
         Change("domain base type", D, "ALTER TABLE t ALTER x TYPE int; DROP DOMAIN d; CREATE DOMAIN d AS bigint; ALTER TABLE t ALTER x TYPE d"),
         Change("domain check not valid", D, "ALTER DOMAIN d ADD CONSTRAINT pos CHECK (VALUE > 100) NOT VALID"),
+        Change("domain collation", "CREATE DOMAIN d AS text", "DROP DOMAIN d; CREATE DOMAIN d AS text COLLATE \"C\""),
+        Change("domain check changed", D + "ALTER DOMAIN d ADD CONSTRAINT pos CHECK (VALUE > 0);", "ALTER DOMAIN d DROP CONSTRAINT pos; ALTER DOMAIN d ADD CONSTRAINT pos CHECK (VALUE > 1)"),
+        Change("domain of a domain", D, "CREATE DOMAIN dd AS d CHECK (VALUE < 100)"),
     ],
     "composite types": [
         Change("composite type", "", "CREATE TYPE co AS (a int, b text COLLATE \"C\")"),
         Change("composite attribute", "CREATE TYPE co AS (a int)", "ALTER TYPE co ADD ATTRIBUTE b text"),
         Change("composite attribute type", "CREATE TYPE co AS (a int, b text)", "ALTER TYPE co ALTER ATTRIBUTE a TYPE bigint"),
+        Change("composite attribute type in use", "CREATE TYPE co AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, c co); INSERT INTO t VALUES (1, '(1,\"x y\")')", "ALTER TABLE t RENAME c TO o; ALTER TYPE co RENAME TO oo; CREATE TYPE co AS (a bigint, b text); ALTER TABLE t ADD c co; ALTER TABLE t DROP o; DROP TYPE oo"),
+        Change("composite attribute type in arrays", "CREATE TYPE co AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, c co[]); INSERT INTO t VALUES (1, ARRAY[(1,'x y')::co])", "ALTER TABLE t DROP c; DROP TYPE co; CREATE TYPE co AS (a bigint, b text); ALTER TABLE t ADD c co[]"),
+        Change("composite attribute added in use", "CREATE TYPE co AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, c co); INSERT INTO t VALUES (1, '(1,\"x y\")')", "ALTER TYPE co ADD ATTRIBUTE z int"),
+        Change("composite attribute of a composite", "CREATE TYPE co AS (a int); CREATE TYPE cu AS (x co)", "DROP TYPE cu, co; CREATE TYPE co AS (a bigint); CREATE TYPE cu AS (x co)"),
     ],
     "range types": [
         Change("range type", "", "CREATE TYPE fr AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi)"),
         Change("range in use", "CREATE TYPE fr AS RANGE (SUBTYPE = float8); CREATE TABLE t (x fr); INSERT INTO t VALUES ('[1,2]')", "ALTER TABLE t ALTER x TYPE text; DROP TYPE fr; CREATE TYPE fr AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi); ALTER TABLE t ALTER x TYPE fr USING x::fr"),
+        Change("range multirange name", "", "CREATE TYPE fr AS RANGE (SUBTYPE = float8, MULTIRANGE_TYPE_NAME = many)"),
+        Change("range collation", "CREATE TYPE tr AS RANGE (SUBTYPE = text)", "DROP TYPE tr; CREATE TYPE tr AS RANGE (SUBTYPE = text, COLLATION = \"C\")"),
     ],
     "collations": [
         Change("collation", "", "CREATE COLLATION co (PROVIDER = libc, LOCALE = 'C')"),
+        Change("collation of ICU", "", "CREATE COLLATION ic (PROVIDER = icu, LOCALE = 'de-u-co-phonebk', DETERMINISTIC = false)", icu=True),
+        Change("collation deterministic", "CREATE COLLATION ic (PROVIDER = icu, LOCALE = 'und-u-ks-level2')", "DROP COLLATION ic; CREATE COLLATION ic (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false)", icu=True),
+        Change("collation rules", "", "CREATE COLLATION ic (PROVIDER = icu, LOCALE = 'und', RULES = '&V << w <<< W')", icu=True, since=16),
+        Change("collation of both halves", "", "CREATE COLLATION ha (LC_COLLATE = 'C', LC_CTYPE = 'C.UTF-8')"),
+        Change("collation built in", "", "CREATE COLLATION bi (PROVIDER = builtin, LOCALE = 'C.UTF-8')", since=17),
+        Change("collation in use", "CREATE COLLATION co (PROVIDER = libc, LOCALE = 'C'); CREATE TABLE t (a text COLLATE co); INSERT INTO t VALUES ('x')", "ALTER TABLE t ALTER a TYPE text; DROP COLLATION co; CREATE COLLATION co (PROVIDER = libc, LOCALE = 'POSIX'); ALTER TABLE t ALTER a TYPE text COLLATE co"),
+    ],
+    "base types": [
+        Change("shell type", "", "CREATE TYPE sh", reported_only=True),
+        Change("base type", BT, BASE, reported_only=True),
+        Change("base type alignment", BT + BASE, "DROP TYPE bt CASCADE; " + BT + BASE.replace("STORAGE = extended", "STORAGE = main"), reported_only=True),
     ],
 }  # fmt: skip

@@ -4,7 +4,14 @@
 
 from __future__ import annotations
 
-from tests.migrations_registry.schema.changes.base import MV, Change, F, R, T, V
+from tests.migrations_registry.schema.changes.base import (
+    MV,
+    Change,
+    F,
+    R,
+    T,
+    V,
+)
 
 FAMILIES = {
     "views": [
@@ -28,10 +35,15 @@ FAMILIES = {
         Change("matview", T, "CREATE MATERIALIZED VIEW m AS SELECT id FROM t"),
         Change("matview definition", MV, "DROP MATERIALIZED VIEW m; CREATE MATERIALIZED VIEW m AS SELECT id, a FROM t WHERE b > 0; CREATE UNIQUE INDEX mi ON m (id)"),
         Change("matview options", MV, "ALTER MATERIALIZED VIEW m SET (fillfactor = 50)"),
+        Change("matview column statistics", MV, "ALTER MATERIALIZED VIEW m ALTER a SET STATISTICS 77"),
+        Change("matview cluster mark", MV, "ALTER MATERIALIZED VIEW m CLUSTER ON mi"),
     ],
     "rules": [
         Change("rule", T, "CREATE RULE ru AS ON DELETE TO t WHERE OLD.id = 1 DO INSTEAD NOTHING"),
         Change("rule state", T + "CREATE RULE ru AS ON DELETE TO t DO INSTEAD NOTHING;", "ALTER TABLE t DISABLE RULE ru"),
+        Change("rule on a view", V, "CREATE RULE ru AS ON INSERT TO v DO INSTEAD INSERT INTO t (id, a) VALUES (NEW.id, NEW.a)"),
+        Change("rule on a view changed", V + "CREATE RULE ru AS ON UPDATE TO v DO INSTEAD NOTHING;", "CREATE OR REPLACE RULE ru AS ON UPDATE TO v DO INSTEAD UPDATE t SET a = NEW.a WHERE id = OLD.id"),
+        Change("rule always", T + "CREATE RULE ru AS ON DELETE TO t DO INSTEAD NOTHING;", "ALTER TABLE t ENABLE ALWAYS RULE ru"),
     ],
     "row security": [
         Change("row security", T, "ALTER TABLE t ENABLE ROW LEVEL SECURITY"),
