@@ -71,7 +71,7 @@ _KEY = re.compile(
 def key_index(item: Item, name: str) -> Statement | None:
     """The index behind a primary key or UNIQUE, built while people work; None where there is no such way (temporal keys)."""
     parts = _KEY.match(item.value.definition)
-    if parts is None:
+    if parts is None or parts["columns"].endswith(" WITHOUT OVERLAPS)"):
         return None
     options = storage_options(tuple(option for option in item.value.index_options if not option.startswith("tablespace=")))
     space = [option.removeprefix("tablespace=") for option in item.value.index_options if option.startswith("tablespace=")]
