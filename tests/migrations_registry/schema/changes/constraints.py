@@ -51,7 +51,6 @@ FAMILIES = {
         Change("not null constraint name", "CREATE TABLE t (a int)", "ALTER TABLE t ADD CONSTRAINT chosen NOT NULL a", since=18),
         Change("not null constraint renamed", "CREATE TABLE t (a int NOT NULL)", "ALTER TABLE t RENAME CONSTRAINT t_a_not_null TO chosen", since=18),
         Change("not enforced", T, "ALTER TABLE t ADD CONSTRAINT ch CHECK (b > 0) NOT ENFORCED", since=18),
-        Change("not null of a key's column with a chosen name", T, "ALTER TABLE t RENAME CONSTRAINT t_id_not_null TO chosen", since=18),
         Change("not null not valid", T, "ALTER TABLE t ADD CONSTRAINT nn NOT NULL a NOT VALID", since=18),
         Change("not null validated", T + "ALTER TABLE t ADD CONSTRAINT nn NOT NULL a NOT VALID;", "ALTER TABLE t VALIDATE CONSTRAINT nn", since=18),
         Change("not null not valid without a name", T, "ALTER TABLE t ADD NOT NULL a NOT VALID", since=18),
