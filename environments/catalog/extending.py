@@ -142,8 +142,5 @@ def _parameters(reading: Reading) -> dict[str, ParameterPrivileges]:
 
 def _database(reading: Reading) -> dict[str, Database]:
     """One value under one name: what the database itself is called is no part of its schema."""
-    access = reading.access
-    return {
-        "this": Database(access.comment("pg_database", row.oid), access.grants("pg_database", row.oid))
-        for row in reading.rows["database"]
-    }
+    access, (row,) = reading.access, reading.rows["database"]
+    return {"this": Database(access.comment("pg_database", row.oid), access.grants("pg_database", row.oid))}
