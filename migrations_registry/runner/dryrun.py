@@ -14,11 +14,12 @@ import psycopg
 
 from migrations_registry.runner import plan
 from migrations_registry.runner.errors import ConnectionLost, MigrationFailed
-from migrations_registry.runner.execute import blockers_for, rows_of, segments_of, silent, words_of
+from migrations_registry.runner.execute import silent
 from migrations_registry.runner.parse import Statement
 from migrations_registry.runner.report import ObservedLock, Report, Result
 from migrations_registry.runner.script import Script
 from migrations_registry.runner.session import Budgets, Connector, Preambles, default_runner_name, exclusive
+from migrations_registry.runner.work import blockers_for, rows_of, segments_of, words_of
 
 #: Reading the lock table costs more with every lock that piles up; beyond this many statements it is read once a migration.
 STATEMENT_BY_STATEMENT = 200

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS evenkeel.schema_migrations (
     category       text NOT NULL,
     checksum       text NOT NULL,
     fingerprint    text NOT NULL,
-    state          text NOT NULL CHECK (state IN ('running', 'applied')),
+    state          text NOT NULL CHECK (state IN ('running', 'applied', 'reverting')),
     segments_done  integer NOT NULL,
     segments_total integer NOT NULL,
     intent         jsonb,
@@ -84,6 +84,35 @@ SELECT %(run)s, %(runner)s, %(version)s, %(event)s, %(detail)s::jsonb FROM marke
 RETURNING pg_catalog.pg_backend_pid()
 """
 
+_REVERT_MARK = """
+WITH marked AS (
+    UPDATE evenkeel.schema_migrations SET
+        state = CASE WHEN %(done)s = 0 AND %(intent)s::jsonb IS NULL THEN 'applied' ELSE 'reverting' END,
+        segments_done = CASE WHEN %(done)s = 0 THEN segments_done ELSE %(done)s END,
+        segments_total = CASE WHEN %(done)s = 0 THEN segments_total ELSE %(total)s END,
+        applied_at = CASE WHEN %(done)s = 0 THEN applied_at END,
+        intent = %(intent)s::jsonb, revert_sql = %(revert_sql)s, run = %(run)s, runner = %(runner)s
+    WHERE version = %(version)s AND NOT %(last)s
+    RETURNING 1
+), removed AS (
+    DELETE FROM evenkeel.schema_migrations WHERE version = %(version)s AND %(last)s RETURNING 1
+)
+INSERT INTO evenkeel.migration_log (run, runner, version, event, detail)
+SELECT %(run)s, %(runner)s, %(version)s, %(event)s, %(detail)s::jsonb FROM (TABLE marked UNION ALL TABLE removed) AS written
+RETURNING pg_catalog.pg_backend_pid()
+"""
+
+#: A ledger that was made before reverts could be half done.
+_KNOWS_REVERTING = """
+SELECT 1 FROM pg_catalog.pg_constraint
+WHERE conrelid = 'evenkeel.schema_migrations'::pg_catalog.regclass AND conname = 'schema_migrations_state_check'
+  AND pg_catalog.pg_get_constraintdef(oid) LIKE '%reverting%'
+"""
+_LEARN_REVERTING = """
+ALTER TABLE evenkeel.schema_migrations DROP CONSTRAINT IF EXISTS schema_migrations_state_check,
+    ADD CONSTRAINT schema_migrations_state_check CHECK (state IN ('running', 'applied', 'reverting'))
+"""
+
 _LOG = """
 INSERT INTO evenkeel.migration_log (run, runner, version, event, detail)
 VALUES (%(run)s, %(runner)s, %(version)s, %(event)s, %(detail)s::jsonb)
@@ -92,7 +121,11 @@ VALUES (%(run)s, %(runner)s, %(version)s, %(event)s, %(detail)s::jsonb)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the ledger, without the SQL. ``intent`` is the statement outside a transaction that was begun and not ended."""
+    """One row of the ledger, without the SQL. ``intent`` is the statement outside a transaction that was begun and not ended.
+
+    While it is ``reverting``, the numbers of segments are those of the revert as soon as one of them is done; until then
+    ``applied_at`` stays.
+    """
 
     version: str
     name: str
@@ -112,6 +145,16 @@ class Entry:
     @property
     def applied(self) -> bool:
         return self.state == "applied"
+
+    @property
+    def reverting(self) -> bool:
+        """A revert of several transactions was begun and did not end."""
+        return self.state == "reverting"
+
+    @property
+    def reverted(self) -> int:
+        """How many parts of the revert are done."""
+        return self.segments_done if self.reverting and self.applied_at is None else 0
 
 
 _ENTRY_COLUMNS = sql.SQL(", ").join(sql.Identifier(name) for name in Entry.__dataclass_fields__)
@@ -191,10 +234,76 @@ class Writer:
         values = {"run": self.run, "runner": self.runner, "version": version, "event": event, "detail": json.dumps(detail or {})}
         connection.execute(_LOG, values)
 
-    def remove(self, connection: psycopg.Connection, version: str, *, detail: dict[str, Any]) -> None:
-        """Takes a migration out of the ledger, because its revert ran in this transaction."""
-        connection.execute("DELETE FROM evenkeel.schema_migrations WHERE version = %s", [version])
-        self.log(connection, "reverted", version=version, detail=detail)
+    def has(self, entry: Entry | None, number: int) -> bool:
+        """Whether the ledger, read back, says that part ``number`` was committed."""
+        return entry is not None and (entry.applied or entry.segments_done >= number)
+
+    def done(self, entry: Entry | None) -> int:
+        """How many parts an earlier run got done."""
+        return entry.segments_done if entry is not None else 0
+
+    def kept(self, done: int, total: int, *, alone: bool) -> str:
+        """What is committed when part ``done + 1`` failed, in words."""
+        if not done and not alone:
+            return "Its transaction was rolled back; nothing of this migration is kept."
+        return f"{done} of {total} parts of this migration are kept; mend what follows and run again: it goes on there."
+
+
+@dataclass(frozen=True, slots=True)
+class RevertWriter(Writer):
+    """Notes how far the way back of a migration has come. The script's SQL is the revert; its last part removes the row."""
+
+    def create(self, connection: psycopg.Connection) -> None:
+        """Lets an older ledger hold reverts that are half done."""
+        if connection.execute(_KNOWS_REVERTING).fetchone() is None:
+            connection.execute(_LEARN_REVERTING)
+
+    def mark(
+        self,
+        connection: psycopg.Connection,
+        script: Script,
+        *,
+        done: int,
+        event: str,
+        intent: dict[str, Any] | None = None,
+        detail: dict[str, Any] | None = None,
+    ) -> int:
+        last = done == len(script.segments) and intent is None
+        row = connection.execute(
+            _REVERT_MARK,
+            {
+                "version": script.version,
+                "done": done,
+                "total": len(script.segments),
+                "intent": None if intent is None else json.dumps(intent),
+                "revert_sql": script.sql,
+                "last": last,
+                "run": self.run,
+                "runner": self.runner,
+                "event": "reverted" if last else f"revert-{event}",
+                "detail": json.dumps({**(detail or {}), "revert_sql": script.sql} if last else detail or {}),
+            },
+        ).fetchone()
+        if row is None:
+            raise HistoryError(f"{script.version} is not in the ledger any more: it changed while the lock was held.")
+        return int(row[0])
+
+    def log(self, connection: psycopg.Connection, event: str, *, version: str = "", detail: dict[str, Any] | None = None) -> None:
+        Writer.log(self, connection, f"revert-{event}", version=version, detail=detail)
+
+    def has(self, entry: Entry | None, number: int) -> bool:
+        return entry is None or entry.reverted >= number
+
+    def done(self, entry: Entry | None) -> int:
+        return entry.reverted if entry is not None else 0
+
+    def kept(self, done: int, total: int, *, alone: bool) -> str:
+        if not done:
+            return "The migration stays applied." if alone else "Its transaction was rolled back; the migration stays applied."
+        return (
+            f"{done} of {total} parts of the revert are done and stay; mend what follows in the revert script and roll back "
+            "again: it goes on there."
+        )
 
 
 def exists(connection: psycopg.Connection) -> bool:

@@ -58,7 +58,7 @@ def make(connection: psycopg.Connection | None, scripts: Iterable[Script], *, ve
     unknown = [entry for version, entry in entries.items() if version not in by_version]
     repeated = {_repeatable(script.version) for script in scripts} - {""}
     for entry in unknown:
-        if _repeatable(entry.version) in repeated:
+        if entry.reverting or _repeatable(entry.version) in repeated:
             continue  # an earlier text of a repeatable migration
         if entry.source == "evenkeel":
             problems.append(
@@ -67,6 +67,7 @@ def make(connection: psycopg.Connection | None, scripts: Iterable[Script], *, ve
             )
         else:
             notes.append(f"{entry.version} {entry.name} was adopted from {entry.source}; no migration stands for it.")
+    problems += [_half_reverted(entry) for entry in entries.values() if entry.reverting]
     if not problems and connection is not None:
         for version, entry in entries.items():
             if version in by_version and entry.checksum != by_version[version].checksum:
@@ -81,11 +82,18 @@ def make(connection: psycopg.Connection | None, scripts: Iterable[Script], *, ve
         Pending(script, entries.get(script.version))
         for script in ordered
         if (versions is None or script.version in versions)
-        and (script.version not in entries or not entries[script.version].applied)
+        and (script.version not in entries or not (entries[script.version].applied or entries[script.version].reverting))
     ]
     problems += _unmet(pending, entries)
     applied = sorted((entry for entry in entries.values() if entry.applied), key=lambda entry: natural(entry.version))
     return Plan(pending, applied, problems, notes, unknown)
+
+
+def _half_reverted(entry: Entry) -> str:
+    return (
+        f"{entry.version} {entry.name} is half reverted ({entry.reverted} parts of its way back are done). "
+        f"End that first: roll {entry.version} back again; it goes on where it stopped."
+    )
 
 
 def _repeatable(version: str) -> str:

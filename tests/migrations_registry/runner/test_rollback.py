@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from migrations_registry.runner.errors import HistoryError, MigrationFailed, SourceError
+from migrations_registry.runner.errors import HistoryError, MigrationFailed
 from migrations_registry.runner.execute import Runner
 from migrations_registry.runner.rollback import roll_back
 from tests.migrations_registry.runner.helpers import FAST, connector, ledger, rows, script, tables
@@ -64,11 +64,3 @@ def test_a_revert_that_fails_changes_nothing(make_database: Make) -> None:
     with pytest.raises(MigrationFailed, match=r'table "b" does not exist.*stays applied'):
         back(url, [one], "1")
     assert (tables(url), ledger(url)) == (["a"], {"1": ("applied", 1)})
-
-
-def test_a_revert_that_can_not_be_one_transaction_is_refused(make_database: Make) -> None:
-    url = make_database()
-    one = script("1", "CREATE TABLE a ()", revert_sql="DROP INDEX CONCURRENTLY i")
-    Runner(connector(url), budgets=FAST).apply([one])
-    with pytest.raises(SourceError, match="can't run in a transaction"):
-        back(url, [one], "1")

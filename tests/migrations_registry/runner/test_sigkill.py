@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from migrations_registry.runner.errors import HistoryError
 from migrations_registry.runner.execute import Runner
+from migrations_registry.runner.rollback import roll_back
 from migrations_registry.runner.source import read_directory
 from tests.migrations_registry.runner.helpers import FAST, connector, ledger, rows
 
@@ -32,9 +34,9 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_until(url: str, directory: Path, stop_before: int) -> bool:
+def run_until(url: str, directory: Path, stop_before: int, *version: str) -> bool:
     """Kills the runner before that statement; False when it had ended before."""
-    program = [sys.executable, "-m", "tests.migrations_registry.runner.killable", url, str(stop_before), str(directory)]
+    program = [sys.executable, "-m", "tests.migrations_registry.runner.killable", url, str(stop_before), str(directory), *version]
     process = subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert process.stdout is not None
     said = process.stdout.readline().strip()
@@ -79,3 +81,47 @@ def test_killed_again_and_again(make_database: Callable[..., str], directory: Pa
     for stop_before in (14, 12, 16):
         run_until(url, directory, stop_before)
     finish_and_look(url, directory)
+
+
+BACK = (
+    "INSERT INTO log VALUES ('back one'); CREATE INDEX CONCURRENTLY i ON log (x); INSERT INTO log VALUES ('back two');"
+    " DROP INDEX CONCURRENTLY i; -- evenkeel: new transaction\nINSERT INTO log VALUES ('back three')"
+)
+
+
+def roll_back_and_look(url: str, directory: Path) -> None:
+    """What was killed ends with the next rollback; killed behind its end, the ledger says that there is nothing to do."""
+    patient = Runner(connector(url), budgets=replace(FAST, wait_for_lock=10_000))
+    if "3" in ledger(url):
+        roll_back(patient, read_directory(directory), version="3")
+    else:
+        with pytest.raises(HistoryError, match="not applied here"):
+            roll_back(patient, read_directory(directory), version="3")
+    assert "3" not in ledger(url)
+    back = [("back one",), ("back three",), ("back two",)]
+    assert rows(url, "SELECT x FROM log WHERE x LIKE 'back%' ORDER BY x") == back
+    assert rows(url, "SELECT to_regclass('i'), (SELECT count(*) FROM pg_index WHERE NOT indisvalid)") == [(None, 0)]
+
+
+def test_a_rollback_killed_at_some_statements(make_database: Callable[..., str], directory: Path) -> None:
+    (directory / "3_c.revert.sql").write_text(BACK)
+    for stop_before in (9, 15, 20, 26):
+        url = make_database()
+        Runner(connector(url), budgets=FAST).apply(read_directory(directory))
+        assert run_until(url, directory, stop_before, "3")
+        roll_back_and_look(url, directory)
+
+
+@pytest.mark.slow
+def test_a_rollback_killed_at_every_statement(make_database: Callable[..., str], directory: Path) -> None:
+    (directory / "3_c.revert.sql").write_text(BACK)
+    stop_before = 1
+    while True:
+        url = make_database()
+        Runner(connector(url), budgets=FAST).apply(read_directory(directory))
+        killed = run_until(url, directory, stop_before, "3")
+        roll_back_and_look(url, directory)
+        if not killed:
+            break
+        stop_before += 1
+    assert stop_before > 25
