@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -19,9 +19,10 @@ from environments.catalog import attached, code, extending, queries, relations, 
 from environments.catalog.access import Access
 from environments.catalog.locks import holders
 from environments.catalog.members import Members
-from environments.catalog.names import quote
+from environments.catalog.names import quote, split
+from environments.catalog.outside import Key, names_in_texts, read_outside
 from environments.catalog.profiles import MARKS, PLAIN, Choice, Profile, UnknownProfileError
-from environments.catalog.values import OWNER, PUBLIC, NotSeen, Ref, Schema, Snapshot
+from environments.catalog.values import OWNER, PUBLIC, NotSeen, Outside, Ref, Schema, Snapshot
 
 #: So that the same definition is spelt the same way on every server and for every role.
 SESSION = {
@@ -123,14 +124,7 @@ def _read(connection: psycopg.Connection[Any], schemas: tuple[str, ...], profile
 def _read_at_once(
     connection: psycopg.Connection[Any], version: int, schemas: tuple[str, ...], profile: Profile | Choice
 ) -> Snapshot:
-    with connection.transaction(), connection.cursor(row_factory=namedtuple_row) as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        cursor.execute(
-            "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) s (name, value) "
-            # lc_messages and lc_monetary are for superusers on old servers; a setting that can't be made changes no definition.
-            "WHERE name <> 'lc_messages' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
-            [list(SESSION), list(SESSION.values())],
-        )
+    with _transaction(connection) as cursor:
         moment: Any = cursor.execute(
             "SELECT now() AS now, current_user AS role, current_database() AS database, "
             "ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s)) AS marks",
@@ -167,17 +161,47 @@ def _read_at_once(
     }
     for row in platforms:
         reading.leave_out("schemas", row.name)
+    edges, referred = _dependencies(reading, built.members)
+    others = {row.name: row.oid for row in namespaces if row not in chosen}
+    mentioned = names_in_texts(found["functions"].values(), others)
+    outside: tuple[Outside, ...] = ()
+    needed = _needed_extensions(edges, found["extensions"]) if "extensions" in reading.left_out else set()
+    if (others and (referred or mentioned)) or needed:
+        with _transaction(connection):
+            outside = read_outside(
+                connection,
+                namespaces=others.values(),
+                referred=referred,
+                mentioned=mentioned,
+                known=[one.name for one in found["extensions"].values()],
+                needed=needed,
+            )
     return Snapshot(
         server_version=version,
         database=moment.database,
         role=moment.role,
         taken_at=moment.now.isoformat(timespec="seconds"),
         profile=str(profile),
-        dependencies=_dependencies(reading, built.members),
+        dependencies=edges,
         not_seen=tuple(reading.not_seen),
         left_out={kind: tuple(sorted(set(names))) for kind, names in sorted(reading.left_out.items())},
+        outside=outside,
         **found,
     )
+
+
+@contextmanager
+def _transaction(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[Any]]:
+    """One state of the catalogue, read only, with definitions spelt as :data:`SESSION` says."""
+    with connection.transaction(), connection.cursor(row_factory=namedtuple_row) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(
+            "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) s (name, value) "
+            # lc_messages and lc_monetary are for superusers on old servers; a setting that can't be made changes no definition.
+            "WHERE name <> 'lc_messages' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
+            [list(SESSION), list(SESSION.values())],
+        )
+        yield cursor
 
 
 Cursors = dict[str, psycopg.Cursor[Any]]
@@ -278,6 +302,15 @@ def _schemas(reading: Reading, namespaces: list[Any]) -> dict[str, Schema]:
     return found
 
 
+def _needed_extensions(edges: Iterable[tuple[Ref, Ref]], extensions: Mapping[str, Any]) -> set[str]:
+    """Extensions that the profile leaves out and that something in the snapshot stands on, by their plain names."""
+
+    def is_left_out(ref: Ref) -> bool:
+        return ref.kind == "extension" and ref.name not in extensions
+
+    return {split(ground.name)[0] for dependent, ground in edges if is_left_out(ground) and not is_left_out(dependent)}
+
+
 def _mentioned(dependencies: list[Any]) -> frozenset[int]:
     found: set[int] = set()
     for _, oid, _, _, on, _, _ in dependencies:
@@ -286,8 +319,8 @@ def _mentioned(dependencies: list[Any]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _dependencies(reading: Reading, members: Members) -> tuple[tuple[Ref, Ref], ...]:
-    """pg_depend by logical names: what stands on what. Objects that aren't in the snapshot drop out."""
+def _dependencies(reading: Reading, members: Members) -> tuple[tuple[tuple[Ref, Ref], ...], set[Key]]:
+    """pg_depend by logical names: what stands on what; and what of it isn't in the snapshot."""
     refs, rows = reading.refs, reading.rows["dependencies"]
     for classid, oid, _, on_class, on, _, kind in rows:
         if kind == "e":  # what an extension brought along is the extension
@@ -302,7 +335,8 @@ def _dependencies(reading: Reading, members: Members) -> tuple[tuple[Ref, Ref], 
         return ref or refs.get((classid, oid, 0))
 
     known: dict[tuple[int, int, int], Ref | None] = {}
-    edges = set()
+    edges: set[tuple[Ref, Ref]] = set()
+    outside: set[Key] = set()
     for classid, oid, sub, on_class, on, on_sub, _ in rows:
         one, two = (classid, oid, sub), (on_class, on, on_sub)
         if one not in known:
@@ -310,6 +344,8 @@ def _dependencies(reading: Reading, members: Members) -> tuple[tuple[Ref, Ref], 
         if two not in known:
             known[two] = named(two)
         dependent, ground = known[one], known[two]
-        if dependent is not None and ground is not None and dependent != ground:
+        if dependent is not None and ground is None:
+            outside.add(two)
+        elif dependent is not None and ground is not None and dependent != ground:
             edges.add((dependent, ground))
-    return tuple(sorted(edges))
+    return tuple(sorted(edges)), outside

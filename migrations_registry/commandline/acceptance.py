@@ -19,6 +19,7 @@ from migrations_registry.commandline.sides import Side
 from migrations_registry.models import AcceptedDrift
 from migrations_registry.schema import BETWEEN_ENVIRONMENTS, Difference, DiffResult, Selection
 from migrations_registry.schema.acceptance import key
+from migrations_registry.schema.statements import one_line
 from migrations_registry.services import drift
 
 Write = Callable[[str], object]
@@ -64,7 +65,7 @@ def run(options: dict[str, Any], write: Write) -> None:
         write(json.dumps({word: [as_json(row) for row in rows]}, ensure_ascii=False))
         return
     for row in rows:
-        write(f"{word}: {_one_line(_what(row))}" + ("" if options["withdraw"] else f", until {row.expires_at:%Y-%m-%d}"))
+        write(f"{word}: {one_line(_what(row))}" + ("" if options["withdraw"] else f", until {row.expires_at:%Y-%m-%d}"))
 
 
 def apart(found: DiffResult, base: Side | None, target: Side | None) -> tuple[DiffResult, dict[str, Any], list[str]]:
@@ -77,11 +78,11 @@ def apart(found: DiffResult, base: Side | None, target: Side | None) -> tuple[Di
         "no_longer_accepted": [{**_named(d), **_spoken(row), "why": drift.why_over(d, row)} for d, row in judged.expired],
     }
     lines = [
-        f"accepted by {row.accepted_by.get_username()} until {row.expires_at:%Y-%m-%d}: {_one_line(f'{d}; {row.reason}')}"
+        f"accepted by {row.accepted_by.get_username()} until {row.expires_at:%Y-%m-%d}: {one_line(f'{d}; {row.reason}')}"
         for d, row in judged.accepted
     ]
     lines += [
-        f"no longer accepted: {d.ref()}: {drift.why_over(d, row)} The reason was: {_one_line(row.reason)}"
+        f"no longer accepted: {d.ref()}: {drift.why_over(d, row)} The reason was: {one_line(row.reason)}"
         for d, row in judged.expired
     ]
     if judged.accepted and not judged.open:
@@ -153,7 +154,3 @@ def _spoken(row: AcceptedDrift) -> dict[str, Any]:
 
 def _what(row: AcceptedDrift) -> str:
     return f"{row.kind} {row.object}" + (f" ({row.property})" if row.property else "")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import sql
 
+from environments.catalog.profiles import Profile
 from environments.catalog.reader import CatalogError, read_snapshot
 from environments.catalog.values import PUBLIC, Snapshot
 from migrations_registry.schema.compare import BETWEEN_ENVIRONMENTS, Difference, Selection, diff
 from migrations_registry.schema.repair import Repair, repair
+from migrations_registry.schema.standins import MissingError, StandIns, installable, make, missing_in, stand_ins
 
 #: A scratch server knows neither the roles nor the publishers of the real one.
 PROVABLE = replace(BETWEEN_ENVIRONMENTS, exclude=(*BETWEEN_ENVIRONMENTS.exclude, "subscription"))
@@ -103,39 +105,57 @@ def prove(
                         f"The scratch server is PostgreSQL {version // 10_000}, older than the database ({base.major_version}). "
                         "Point EVENKEEL_SCRATCH_DATABASE_URL at one that is not older."
                     )
-                rebuild(connection, base)
+                replaced = stand_ins(base, target)
+                base, target, limits = installable(connection, base, target)
+                _stand_in(connection, replaced, base)
+                rebuild(connection, base, replaced)
                 error = _run(connection, segments)
-                left = () if error else _left(connection, target)
-                revert = None if back is None or error else _way_back(connection, back, base)
+                if error:
+                    missing_in(connection, target, base)
+                left = () if error else _left(connection, target, replaced.profile)
+                revert = None if back is None or error else _way_back(connection, back, base, replaced.profile)
     except psycopg.Error as failure:
         raise ScratchError(f"The scratch server can't be used: {_message(failure)}") from failure
     except CatalogError as failure:
         raise ScratchError(f"The scratch database can't be read: {failure}") from failure
-    return Proof(not error and not left, error, left, datetime.now(UTC), version, revert=revert)
+    except MissingError as failure:
+        raise ScratchError(str(failure)) from failure
+    limits = (*LIMITS, *replaced.limits, *limits)
+    return Proof(not error and not left, error, left, datetime.now(UTC), version, limits, revert)
 
 
-def _left(connection: psycopg.Connection, target: Snapshot) -> tuple[Difference, ...]:
-    found = diff(read_snapshot(connection), target, PROVABLE).differences
+def _left(connection: psycopg.Connection, target: Snapshot, profile: Profile) -> tuple[Difference, ...]:
+    found = diff(read_snapshot(connection, profile=profile), target, PROVABLE).differences
     return tuple(d for d in found if d.property != "column order")
 
 
-def _way_back(connection: psycopg.Connection, segments: Sequence[Sequence[str]], base: Snapshot) -> Revert:
+def _way_back(connection: psycopg.Connection, segments: Sequence[Sequence[str]], base: Snapshot, profile: Profile) -> Revert:
     error = _run(connection, segments)
-    left = () if error else _left(connection, base)
+    left = () if error else _left(connection, base, profile)
     return Revert(not error and not left, error, left)
 
 
-def rebuild(connection: psycopg.Connection, snapshot: Snapshot) -> None:
-    """Makes an empty database like the snapshot. Raises :class:`ScratchError` when the result is not equal."""
-    empty = read_snapshot(connection)
+def _stand_in(connection: psycopg.Connection, replaced: StandIns, base: Snapshot) -> None:
+    try:
+        make(connection, replaced, base)
+    except psycopg.Error as error:
+        raise ScratchError(
+            f"What the database refers to outside of the schemas that are looked at can't be made on the scratch server: "
+            f"{_message(error)} {replaced.without}Look at more schemas, or take another profile."
+        ) from error
+
+
+def rebuild(connection: psycopg.Connection, snapshot: Snapshot, replaced: StandIns) -> None:
+    """Makes a database in which only the stand-ins are like the snapshot. Raises :class:`ScratchError` when it isn't equal."""
+    empty = read_snapshot(connection, profile=replaced.profile)
     made = repair(empty, snapshot, selection=PROVABLE, allow_lossy=True, online=False)
     error = _run(connection, [[statement.sql for statement in segment] for segment in made.segments])
     if error:
         raise ScratchError(
-            f"The database can't be rebuilt on the scratch server: {error} "
-            "An extension that is missing there must be installed on the scratch server; otherwise limit the database's schemas."
+            f"The database can't be rebuilt on the scratch server: {error} {replaced.without}"
+            "If it refers to something in a schema that isn't looked at, look at that one too, or take another profile."
         )
-    left = [d for d in diff(read_snapshot(connection), snapshot, PROVABLE).differences if d.property != "column order"]
+    left = _left(connection, snapshot, replaced.profile)
     if left:
         shown = "; ".join(str(difference) for difference in left[:3])
         raise ScratchError(f"The rebuilt database is not equal to the real one, so nothing can be proven with it: {shown}")
@@ -181,7 +201,7 @@ def _names(*snapshots: Snapshot) -> set[str]:
     return {
         role
         for snapshot in snapshots
-        for table in snapshot.tables.values()
+        for table in (*snapshot.tables.values(), *snapshot.platform_tables.values())
         for policy in table.policies
         for role in policy.roles
         if role != PUBLIC and not role.startswith("pg_")

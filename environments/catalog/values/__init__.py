@@ -18,6 +18,7 @@ from environments.catalog.values.extending import (
     Transform,
 )
 from environments.catalog.values.names import ALL, OWNER, PUBLIC, Grant, Ref, unlike
+from environments.catalog.values.outside import Outside, OutsideFunction, OutsideKey
 from environments.catalog.values.relations import (
     Column,
     Constraint,
@@ -77,6 +78,9 @@ __all__ = [
     "Operator",
     "OperatorClass",
     "OperatorFamily",
+    "Outside",
+    "OutsideFunction",
+    "OutsideKey",
     "ParameterPrivileges",
     "Policy",
     "Publication",

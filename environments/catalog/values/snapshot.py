@@ -19,6 +19,7 @@ from environments.catalog.values.extending import (
     Transform,
 )
 from environments.catalog.values.names import Ref
+from environments.catalog.values.outside import Outside
 from environments.catalog.values.relations import Index, Sequence, Table, View
 from environments.catalog.values.rest import (
     DefaultPrivileges,
@@ -103,6 +104,8 @@ class Snapshot:
     not_seen: tuple[NotSeen, ...] = ()
     #: What is there and was left out as the profile says, by kind: {"schemas": ("auth", "storage")}.
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: What the objects refer to in schemas that are not in the snapshot.
+    outside: tuple[Outside, ...] = ()
 
     def indexes(self) -> Iterator[tuple[Table | View, Index]]:
         """Every index with the table or materialized view that it is on."""

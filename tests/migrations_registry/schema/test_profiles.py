@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from psycopg import sql
 
 from controlplane.embedded import EmbeddedPostgres
 from environments.catalog import CatalogError, Snapshot, document, fingerprint, read_snapshot
@@ -19,8 +18,8 @@ from environments.models import ManagedDatabase
 from environments.models.topology import validate_patterns
 from migrations_registry.schema import diff, repair
 from tests.migrations_registry.schema.helpers import apply, revert, shown
+from tests.migrations_registry.schema.platform import ROLES, roles_of_the_platform
 
-ROLES = ("supabase_admin", "anon", "authenticated", "service_role", "dashboard_user")
 #: The layout of the platform, with the names that it uses.
 PLATFORM = """
 CREATE SCHEMA auth AUTHORIZATION supabase_admin; CREATE SCHEMA storage AUTHORIZATION supabase_admin;
@@ -43,11 +42,8 @@ CREATE FUNCTION handle_new_user() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RET
 @pytest.fixture
 def platform_roles(postgres_server: EmbeddedPostgres) -> Iterator[None]:
     """Made before and dropped after the databases in which they own things."""
-    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        for role in ROLES:
-            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+    with roles_of_the_platform(postgres_server):
         yield
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.SQL(", ").join(map(sql.Identifier, ROLES))))
 
 
 def look(url: str, profile: Profile | Choice = RECOGNISED, schemas: tuple[str, ...] = ()) -> Snapshot:
