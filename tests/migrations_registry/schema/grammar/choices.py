@@ -25,15 +25,20 @@ def text(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """``seed`` decides everything; ``other`` decides anew what falls to it, by ``rate`` (0 to 1)."""
+    """``seed`` decides everything; ``other`` decides anew what falls to it, by ``rate`` (0 to 1), but for what is in ``kept``."""
 
     seed: int
     other: int = 0
     rate: float = 0.0
+    kept: frozenset[str] = frozenset()
+    #: The decisions that were made anew, while it is asked.
+    changed: set[str] = field(default_factory=set, compare=False)
 
     def pick(self, key: str, options: Sequence[T]) -> T:
         """The decision called ``key``: independent of all others, so that a change of one leaves the rest."""
-        changed = random.Random(f"{self.other}/{key}/?").random() < self.rate
+        changed = key not in self.kept and random.Random(f"{self.other}/{key}/?").random() < self.rate
+        if changed:
+            self.changed.add(key)
         return random.Random(f"{self.other if changed else self.seed}/{key}").choice(options)
 
     def maybe(self, key: str, share: float = 0.5) -> bool:
