@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from environments.catalog.names import dotted
 from environments.catalog.values import (
+    OWNER,
     AccessMethod,
     BaseType,
     Conversion,
@@ -136,8 +137,12 @@ def _base_types(reading: Reading) -> dict[str, BaseType]:
 
 
 def _parameters(reading: Reading) -> dict[str, ParameterPrivileges]:
-    rows = reading.rows["parameters"]
-    return {row.name: ParameterPrivileges(row.name, reading.access.grants("pg_parameter_acl", row.oid)) for row in rows}
+    """Without the owner of all parameters, who is a superuser and needs no grants."""
+    found = {}
+    for row in reading.rows["parameters"]:
+        grants = reading.access.grants("pg_parameter_acl", row.oid)
+        found[row.name] = ParameterPrivileges(row.name, tuple(one for one in grants if one.grantee != OWNER))
+    return found
 
 
 def _database(reading: Reading) -> dict[str, Database]:

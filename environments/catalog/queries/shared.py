@@ -9,7 +9,8 @@ from environments.catalog.queries.parts import CLASSES, FIRST_USER_OID, IN_SCOPE
 
 def queries(version: int) -> dict[str, str]:
     return {
-        "comments": """SELECT classoid, objoid, objsubid, description FROM pg_description WHERE objoid >= 16384 OR objoid = 2200
+        "comments": """SELECT classoid, objoid, objsubid, description FROM pg_description
+            WHERE objoid >= 16384 OR objoid = 2200 OR classoid = 2612
             UNION ALL SELECT classoid, objoid, 0, description FROM pg_shdescription""",
         "labels": """SELECT classoid, objoid, objsubid, provider || '=' || label AS label FROM pg_seclabel ORDER BY 4""",
         "grants": _grants(version),
@@ -56,8 +57,8 @@ def _grants(version: int) -> str:
             "SELECT oid, 0, 'database', datdba, datacl FROM pg_database WHERE datacl IS NOT NULL AND datname = current_database()",
         ),
     ]
-    if version >= 150000:  # The owner of a parameter is the role that initdb made, who needs no grants.
-        parts.append(("pg_parameter_acl", "SELECT oid, 0, 'parameter', 0::oid, array_remove(paracl, NULL) FROM pg_parameter_acl"))  # fmt: skip
+    if version >= 150000:  # a parameter is owned by the role that initdb made
+        parts.append(("pg_parameter_acl", "SELECT oid, 0, 'parameter', 10::oid, paracl FROM pg_parameter_acl"))
     return " UNION ALL ".join(
         f"SELECT {CLASSES[catalogue]} AS classid, o.oid, o.sub, o.kind, "
         "CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END AS grantee, x.grantee = o.owner AS to_owner, "

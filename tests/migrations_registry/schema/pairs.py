@@ -16,7 +16,7 @@ from tests.migrations_registry.schema.changes import Change
 #: What belongs to the database or the server and not to a schema can't be there twice.
 GLOBAL = re.compile(
     r"SCHEMA|EXTENSION|FOREIGN DATA|SERVER|PUBLICATION|SUBSCRIPTION|EVENT TRIGGER|PRIVILEGES|DATABASE|CREATE CAST|public|"
-    r"LANGUAGE (lang|plpgsql(?! \w+ AS))|ACCESS METHOD|TRANSFORM|CONVERSION"
+    r"LANGUAGE (lang|sql IS|plpgsql(?! \w+ AS))|ACCESS METHOD|TRANSFORM|CONVERSION"
 )
 
 

@@ -64,6 +64,8 @@ FAMILIES = {
         Change("comment on foreign data wrapper", W, "COMMENT ON FOREIGN DATA WRAPPER w IS 'x'"),
         Change("comment on foreign table", W + "CREATE FOREIGN TABLE ft (a int) SERVER sv;", "COMMENT ON FOREIGN TABLE ft IS 'x'"),
         Change("comment on language", "CREATE LANGUAGE lang_a HANDLER plpgsql_call_handler", "COMMENT ON LANGUAGE lang_a IS 'x'"),
+        Change("comment on a built-in language", "", "COMMENT ON LANGUAGE plpgsql IS 'x'"),
+        Change("no comment on a built-in language", "", "COMMENT ON LANGUAGE sql IS NULL"),
         Change("comment on access method", "CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler", "COMMENT ON ACCESS METHOD heap2 IS 'x'"),
         Change("comment on conversion", "CREATE CONVERSION con FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8", "COMMENT ON CONVERSION con IS 'x'"),
         Change("comment on matview column", MV, "COMMENT ON COLUMN m.a IS 'x'"),
