@@ -86,6 +86,8 @@ def keep_snapshot(
 ) -> SchemaSnapshot:
     """Keeps a reading of the database's schema: a new row where it changed, else a longer period of the newest one.
 
+    One that PostgreSQL merely spells differently, as after a restore or an upgrade, has another fingerprint and did not change.
+
     ``snapshot`` is read now where it is not handed in; ``seen_at`` is when reading it began, now by default. A reading that is
     older than what is known already adds nothing; the newest row is returned. Raises ServiceError when the database can't
     be read.
@@ -100,13 +102,12 @@ def keep_snapshot(
         latest = newest(database)
         if latest is None:
             return _add(database, snapshot, found, seen_at=seen_at, cause=cause, run=run, previous=None)
-        if latest.fingerprint == found:
-            if seen_at > latest.last_seen_at:
-                latest.last_seen_at = seen_at
-                latest.save(update_fields=["last_seen_at"])
-            return latest
         if seen_at <= latest.last_seen_at:
             return latest  # the reading began before somebody else's, which saw what came after it
+        if latest.fingerprint == found or _says_the_same(latest, snapshot, _scope(database, snapshot)):
+            latest.last_seen_at = seen_at
+            latest.save(update_fields=["last_seen_at"])
+            return latest
         return _add(database, snapshot, found, seen_at=seen_at, cause=cause, run=run, previous=latest)
 
 
@@ -258,7 +259,7 @@ def _add(
     run: MigrationRun | None,
     previous: SchemaSnapshot | None,
 ) -> SchemaSnapshot:
-    scope = {"profile": snapshot.profile, "schemas": sorted(database.schemas)}
+    scope = _scope(database, snapshot)
     changes, note = ((), "") if previous is None else changes_between(previous, snapshot, scope)
     return SchemaSnapshot.objects.create(
         database=database,
@@ -275,6 +276,25 @@ def _add(
         cause=cause,
         run=run,
     )
+
+
+def _scope(database: ManagedDatabase, snapshot: Snapshot) -> dict[str, Any]:
+    """What was looked at."""
+    return {"profile": snapshot.profile, "schemas": sorted(database.schemas)}
+
+
+def _says_the_same(latest: SchemaSnapshot, snapshot: Snapshot, scope: Mapping[str, Any]) -> bool:
+    """Whether two schemas of different fingerprints differ in nothing but how PostgreSQL spells them.
+
+    A name that nobody chose counts: somebody changed it. Roles do not, as they do not in a fingerprint.
+    """
+    if latest.scope != scope:
+        return False
+    try:
+        found = diff(load_snapshot(latest), snapshot)
+    except ServiceError:
+        return False  # the new row says why the old one can't be read
+    return all(one.kind == "role" for one in found.differences) and all(one.property != "name" for one in found.spelling)
 
 
 def changes_between(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -71,6 +73,16 @@ def rows(url: str, one: Snapshot, two: Snapshot, repair: Repair) -> dict[str, li
             )
             found[name] = sorted(connection.execute(query).fetchall(), key=repr)
     return found
+
+
+def dump_and_restore(programs: Path, source: str, target: str) -> None:
+    """The schema of a database into another, which is empty, by the programs of a server's version."""
+    dump = subprocess.run([programs / "pg_dump", "--schema-only", source], check=True, capture_output=True, text=True).stdout
+    lines = [line for line in dump.splitlines() if not line.startswith("\\")]
+    if "CREATE SCHEMA public;" in lines:  # not as initdb makes it
+        lines.insert(0, "DROP SCHEMA public;")
+    with psycopg.connect(target, autocommit=True) as connection:
+        connection.execute("\n".join(lines))  # type: ignore[call-overload]
 
 
 def shown(result: DiffResult) -> list[str]:

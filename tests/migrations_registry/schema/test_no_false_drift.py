@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,7 +14,7 @@ from controlplane.embedded import EmbeddedPostgres, postgres_bin_dirs
 from environments.catalog import fingerprint, read_snapshot
 from migrations_registry.schema import Selection, diff, repair
 from migrations_registry.schema.spelling import same_text
-from tests.migrations_registry.schema.helpers import look, shown
+from tests.migrations_registry.schema.helpers import dump_and_restore, look, shown
 from tests.migrations_registry.schema.test_single_changes import Pair, together
 
 SHOP = """
@@ -29,13 +27,6 @@ CREATE INDEX ON learners (lower(status)) WHERE status IN ('new', 'old');
 CREATE VIEW v AS SELECT l.id, l.status FROM learners l WHERE l.status IN ('new', 'old');
 CREATE MATERIALIZED VIEW m AS SELECT status, count(*) AS n FROM learners GROUP BY status;
 """
-
-
-def dump_and_restore(program_dir: Path, source: str, target: str) -> None:
-    dump = subprocess.run([program_dir / "pg_dump", "--schema-only", source], check=True, capture_output=True, text=True).stdout
-    lines = [line for line in dump.splitlines() if not line.startswith("\\")]
-    with psycopg.connect(target, autocommit=True) as connection:
-        connection.execute("\n".join(lines).replace("CREATE SCHEMA public;", ""))  # type: ignore[call-overload]
 
 
 def test_dump_and_restore(make_database: Callable[..., str]) -> None:
