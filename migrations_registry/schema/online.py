@@ -127,7 +127,7 @@ class _Builder:
                 return self._constraint(step, item)
             case "alter", "constraint":
                 return self._validation(step)
-            case "alter", "column":
+            case "alter", "column" if ref in self.base:
                 return self._not_null(step, item)
         return None
 

@@ -51,6 +51,13 @@ def goes_by_itself(work: Work, column: Ref) -> bool:
     )
 
 
+def has_children(work: Work, column: Item) -> bool:
+    """Whether tables that are there, and stay, inherit from the column's table (partitions are none of these)."""
+    gone = work.removed | work.rebuilt
+    tables = (item.value for ref, item in work.base.items.items() if ref.kind == "table" and ref not in gone)
+    return column.parent_ref is not None and any(column.parent_ref.name in table.inherits for table in tables)
+
+
 def inherit(work: Work) -> None:
     """Gives children back what is their own where a statement for the parent changes theirs too."""
     passed: dict[Ref, frozenset[str]] = {}

@@ -7,7 +7,8 @@ from dataclasses import replace
 from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref
 from migrations_registry.schema.items import Item, Items
-from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_by_itself
+from migrations_registry.schema.plan.holding import hold
+from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_by_itself, has_children
 from migrations_registry.schema.plan.remaking import remake
 from migrations_registry.schema.plan.retyping import retype
 from migrations_registry.schema.plan.work import Work, table_of
@@ -45,7 +46,9 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
         elif ref.kind == "constraint" and item.value.kind == "not null":
             work.operations["create", ref] = _not_null(work, item, made)
         else:
-            work.operations["create", ref] = work.kind(ref).create(item, work.context)
+            numbered = ref.kind == "column" and item.value.identity and has_children(work, item)
+            make = columns.create_numbered if numbered else work.kind(ref).create
+            work.operations["create", ref] = make(item, work.context)
             if ref.kind == "sequence" and item.value.owned_by:
                 work.operations["own", ref] = columns.own_sequence(item)
                 column = Ref("column", item.value.owned_by)
@@ -75,6 +78,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
     _column_details(work, gone)
     _sequences_that_stay(work, gone)
     retype(work)
+    hold(work)
     remake(work)
     for ref in work.loosened:
         loose = types.without_checks(base[ref])
@@ -83,6 +87,9 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             changed = {"default", *work.changes.get(ref, ())}
             work.operations["alter", ref] = types.alter_type(loose, target[ref], changed, work.context) or []
     _replica_identities(work, made)
+    for ref, properties in work.changes.items():
+        if "toast_options" in properties and ref not in made:
+            work.operations.setdefault(("finish", ref), []).extend(tables.toast_options(base[ref], target[ref]))
 
 
 def _sequences_that_stay(work: Work, gone: set[Ref]) -> None:

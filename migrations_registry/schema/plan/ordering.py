@@ -7,6 +7,7 @@ from typing import Any
 from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.plan.holding import order_held
 from migrations_registry.schema.plan.inheriting import above, parents
 from migrations_registry.schema.plan.remaking import order_remade
 from migrations_registry.schema.plan.retyping import TYPES, moving_columns
@@ -30,7 +31,7 @@ def order_by_dependencies(work: Work) -> None:
             keys.append(("move", moves[ref]))
         if ref.kind in ("column", "default"):
             column = Ref("column", ref.name)
-            keys += [("create", column), ("alter", column)]
+            keys += [("create", column), ("alter", column), ("back", column)]
             item = work.target.items.get(column)
             if item is not None and item.parent_ref is not None:
                 keys.append(("create", item.parent_ref))
@@ -53,6 +54,7 @@ def order_by_dependencies(work: Work) -> None:
                     first(user, ("discard", ref))
                     if ref.kind == "column":
                         first(user, ("alter", ref))
+                        first(user, ("aside", ref))
                     if table is not None and table not in (dependent, _parent(dependent, items)):
                         first(user, ("drop", table))
     taken = _names(work)
@@ -126,6 +128,8 @@ def _order_structure(work: Work, key: Key, taken: dict[str, list[Key]], first: A
         for other in taken.get(_relation_name(item), ()) if ref.kind in NAMED else ():
             first(other, key)
     _order_sequences(work, key, item, first)
+    if verb == "aside":
+        order_held(work, ref, first)
     if verb == "keep":
         order_remade(work, ref, first)
     if ref.kind in TYPES and verb in ("retype", "move", "discard"):

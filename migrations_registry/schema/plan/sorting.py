@@ -33,7 +33,7 @@ def _rank(work: Work, key: Key) -> tuple[Any, ...]:  # noqa: PLR0911 (one return
     if verb == "drop":
         early = _EARLY_DROPS.get(ref.kind)
         return (1, early, "", ref) if early is not None else (8, -kind, "", ref)
-    if verb == "keep":
+    if verb in ("keep", "aside"):
         return (0, 1, "", ref)
     if verb == "refill":
         return (4, _RANK["function"], "", ref)

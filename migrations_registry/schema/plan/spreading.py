@@ -8,13 +8,14 @@ from typing import Any
 
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref
+from migrations_registry.schema.plan.holding import family, goes_aside, holders, rewritten_tables
 from migrations_registry.schema.plan.inheriting import parents
 from migrations_registry.schema.plan.remaking import in_partition_key
 from migrations_registry.schema.plan.retyping import TYPES, in_containers
 from migrations_registry.schema.plan.work import Work
 
 #: What must be taken down when a column that it stands on gets another type.
-STAND_ON_TYPES = ("view", "rule", "policy", "trigger", "function", "publication")
+STAND_ON_TYPES = ("view", "rule", "policy", "trigger", "function", "publication", "statistics")
 
 
 def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way of standing on something)
@@ -57,10 +58,26 @@ def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way
         if ref in target and ref not in work.rebuilt and ref not in work.removed:
             work.rebuilt.add(ref)
             work.altered.pop(ref, None)
+            if ref.kind in ("table", "column"):
+                set_aside({base[ref].parent_ref or ref})
         if ref not in seen and ref in base:
             seen.add(ref)
             queue.append(ref)
 
+    def set_aside(tables: Iterable[Ref]) -> None:
+        """Rows of tables that are rewritten, wherever they are stored; that rewrites the tables that store them."""
+        waiting = list(family(work, tables))
+        while waiting:
+            for user in holders(work, waiting.pop()):
+                if user.kind == "view":
+                    rebuild(user)
+                elif user not in work.aside and goes_aside(work, user):
+                    work.aside.add(user)
+                    seen.discard(user)
+                    enqueue([user])
+                    waiting += family(work, {base[user].parent_ref or user})
+
+    set_aside(rewritten_tables(work, retyped_columns))
     while queue:
         ref = queue.pop()
         gone = ref in work.removed or ref in work.rebuilt
@@ -71,7 +88,7 @@ def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way
                     continue
                 if base[column].value.generated:
                     rebuild(column)
-                elif gone or ref in work.retyped:
+                elif gone or ref in work.retyped or ref in work.aside:
                     work.detached.add(column)
             elif user.kind in TYPES and user in base and user in target:
                 if ref.kind not in TYPES and gone and user.kind == "domain":
@@ -84,7 +101,7 @@ def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way
                 rebuild(user)
             elif user.kind in ("column", "table") and not (user.kind == "table" and gone and ref.kind == "table"):
                 continue
-            elif gone or ref in work.retyped or user.kind in STAND_ON_TYPES:
+            elif gone or ref in work.retyped or ref in work.aside or user.kind in STAND_ON_TYPES:
                 rebuild(user)
         if gone and ref.kind in ("table", "view"):
             for child in children[ref]:

@@ -14,8 +14,8 @@ from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.statements import Statement
 
 Dependencies = Mapping[Ref, frozenset[Ref]]
-#: What is done ("drop", "create", "alter", "detach", "retype", "move", "discard", "keep", "refill", "own", "leave", "join" or
-#: "finish") to which object.
+#: What is done ("drop", "create", "alter", "detach", "retype", "move", "discard", "aside", "back", "keep", "refill", "own",
+#: "leave", "join" or "finish") to which object.
 Key = tuple[str, Ref]
 
 
@@ -84,6 +84,8 @@ class Work:
     detached: set[Ref] = field(default_factory=set)
     #: Domains whose checks and default are taken off and put back, because a function that they call is made anew.
     loosened: set[Ref] = field(default_factory=set)
+    #: Columns whose values wait as JSON, because the table whose rows they hold is rewritten.
+    aside: set[Ref] = field(default_factory=set)
     altered: dict[Ref, list[Statement]] = field(default_factory=dict)
     operations: dict[Key, list[Statement]] = field(default_factory=dict)
     before: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))

@@ -182,6 +182,31 @@ def create(item: Item, context: Context) -> list[Statement]:
     return found + extras(item, context) + created(column_address(item), column, context)
 
 
+def create_numbered(item: Item, context: Context) -> list[Statement]:
+    """An identity in a table with children, which ADD COLUMN refuses: the rows are numbered first."""
+    table, column = item.parent, item.value
+    options = column.identity_options or SequenceOptions()
+    called = ident(table.schema, table.name)
+    plain = Item(item.ref, replace(column, identity="", identity_options=None, not_null=False), None)
+    found = [say("ALTER TABLE {} ADD COLUMN {}", called, definition(plain.value, None), lock=EXCLUSIVE)]
+    found.append(
+        say(
+            "UPDATE {} AS here SET {} = numbered.place "
+            "FROM (SELECT tableoid, ctid, {} + {} * (row_number() OVER () - 1) AS place FROM {}) AS numbered "
+            "WHERE (here.tableoid, here.ctid) = (numbered.tableoid, numbered.ctid)",
+            called, ident(column.name), literal(options.start), literal(options.increment), called, hazards=(REWRITES,),
+        )
+    )  # fmt: skip
+    named = named_not_null(column, table)
+    if named is None or named.validated:
+        found += set_not_null(item)
+    if named is not None and named.validated:
+        head = (called, ident(named.name), ident(column.name), raw(" NO INHERIT" if named.no_inherit else ""))
+        found[-1] = say("ALTER TABLE {} ADD CONSTRAINT {} NOT NULL {}{}", *head, lock=EXCLUSIVE, hazards=(SCANS,))
+    found += _alter_identity(item, plain.value)
+    return found + extras(item, context) + created(column_address(item), column, context)
+
+
 def drop(item: Item) -> list[Statement]:
     table, column = item.parent, item.value
     hazards = () if column.generated else (LOSES_DATA,)
@@ -326,15 +351,25 @@ def _alter_identity(item: Item, before: Column) -> list[Statement]:
         found.append(say("ALTER {} {} ALTER COLUMN {} SET GENERATED {}", *head, raw(after.identity.upper()), lock=EXCLUSIVE))
     if before.identity_options != after.identity_options and after.identity_options is not None:
         o = after.identity_options
+        anew = _starts_anew(before.identity_options, o)
         found.append(
             say(
                 "ALTER {} {} ALTER COLUMN {} SET START WITH {} SET INCREMENT BY {} SET MINVALUE {} SET MAXVALUE {} "
-                "SET CACHE {} SET {}",
+                "SET CACHE {} SET {}{}",
                 *head, literal(o.start), literal(o.increment), literal(o.minimum), literal(o.maximum), literal(o.cache),
-                raw("CYCLE" if o.cycle else "NO CYCLE"), lock=EXCLUSIVE,
+                raw("CYCLE" if o.cycle else "NO CYCLE"), raw(" RESTART" if anew else ""), lock=EXCLUSIVE,
+                hazards=(STARTS_ANEW,) if anew else (),
             )
         )  # fmt: skip
     return found
+
+
+#: Said where no value that the sequence can have had is one that it may have.
+STARTS_ANEW = "the sequence starts again, because its position is outside of its new limits"
+
+
+def _starts_anew(old: SequenceOptions | None, new: SequenceOptions) -> bool:
+    return old is not None and (old.maximum < new.minimum or new.maximum < old.minimum)
 
 
 def continue_after_rows(item: Item, options: SequenceOptions) -> Statement:
@@ -388,7 +423,9 @@ def alter_sequence(old: Item, new: Item, changed: set[str], context: Context) ->
     found: list[Statement] = []
     called = ident(value.schema, value.name)
     if changed & {"type", "options"}:
-        found.append(say("ALTER SEQUENCE {} AS {} {}", called, raw(value.type), sequence_options(value.options)))
+        anew = _starts_anew(old.value.options, value.options)
+        options = (raw(value.type), sequence_options(value.options), raw(" RESTART" if anew else ""))
+        found.append(say("ALTER SEQUENCE {} AS {} {}{}", called, *options, hazards=(STARTS_ANEW,) if anew else ()))
     if "persistence" in changed:
         found.append(say("ALTER SEQUENCE {} SET {}", called, raw("UNLOGGED" if value.persistence == "unlogged" else "LOGGED")))
     return found + altered(sequence_address(new), old.value, value, changed)

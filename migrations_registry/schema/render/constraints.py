@@ -137,6 +137,8 @@ def alter_constraint(old: Item, new: Item, changed: set[str], context: Context) 
     found: list[Statement] = []
     if changed & {"kind", "definition", "inherited"} or (before.validated and not after.validated):
         return None
+    if "index_options" in changed and new.parent.kind == "partitioned table":
+        return None  # an index of partitions takes options when it is made, and never after
     head = (table_word(new.parent), relation(new), ident(after.name))
     if "validated" in changed:
         found.append(say("ALTER {} {} VALIDATE CONSTRAINT {}", *head, lock=SHARE_UPDATE, hazards=(MAY_FAIL,)))

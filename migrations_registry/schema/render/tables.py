@@ -138,19 +138,8 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
     if "persistence" in changed:
         mode = raw("UNLOGGED" if after.persistence == "unlogged" else "LOGGED")
         found.append(say("ALTER {} {} SET {}", *called, mode, lock=EXCLUSIVE, hazards=(REWRITES,)))
-    for field, prefix in (("options", ""), ("toast_options", "toast.")):
-        if field in changed:
-            one, two = dict(map(key_value, getattr(before, field))), dict(map(key_value, getattr(after, field)))
-            gone = [compose("{}{}", raw(prefix), ident(key)) for key in one if key not in two]
-            new_ones = [
-                compose("{}{} = {}", raw(prefix), ident(key), literal(value))
-                for key, value in two.items()
-                if one.get(key) != value
-            ]
-            if gone:
-                found.append(say("ALTER {} {} RESET ({})", *called, comma(gone), lock=SHARE_UPDATE))
-            if new_ones:
-                found.append(say("ALTER {} {} SET ({})", *called, comma(new_ones), lock=SHARE_UPDATE))
+    if "options" in changed:
+        found += _changed_options(called, before.options, after.options, "")
     if "access_method" in changed:
         method = ident(after.access_method or "heap")
         found.append(say("ALTER {} {} SET ACCESS METHOD {}", *called, method, lock=EXCLUSIVE, hazards=(REWRITES,)))
@@ -170,6 +159,26 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
             item = Item(Ref("column", dotted(after.schema, after.name, column.name)), column, after)
             found += altered(columns.column_address(item), replace(column, grants=()), column, {"grants"})
     return found
+
+
+def _changed_options(
+    called: tuple[sql.Composable, ...], before: tuple[str, ...], after: tuple[str, ...], prefix: str
+) -> list[Statement]:
+    one, two = dict(map(key_value, before)), dict(map(key_value, after))
+    gone = [compose("{}{}", raw(prefix), ident(key)) for key in one if key not in two]
+    new = [compose("{}{} = {}", raw(prefix), ident(key), literal(value)) for key, value in two.items() if one.get(key) != value]
+    found = []
+    if gone:
+        found.append(say("ALTER {} {} RESET ({})", *called, comma(gone), lock=SHARE_UPDATE))
+    if new:
+        found.append(say("ALTER {} {} SET ({})", *called, comma(new), lock=SHARE_UPDATE))
+    return found
+
+
+def toast_options(old: Item, new: Item) -> list[Statement]:
+    """What a table without columns for a toast table ignores: it waits for these."""
+    called = (table_word(new.value), ident(new.value.schema, new.value.name))
+    return _changed_options(called, old.value.toast_options, new.value.toast_options, "toast.")
 
 
 def leave_parents(old: Item, new: Item, *, type_changes: bool) -> list[Statement]:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from environments.catalog import Snapshot, read_snapshot
+from environments.catalog.names import dotted, split
 from migrations_registry.schema import DiffResult, Repair, diff
 from migrations_registry.schema.segments import Segment
 
@@ -55,6 +56,7 @@ def rows(url: str, one: Snapshot, two: Snapshot, repair: Repair) -> dict[str, li
         for name in one.tables.keys() & two.tables.keys():
             table, other = one.tables[name], two.tables[name]
             altered = {d.object for d in repair.differences if d.kind == "composite"}
+            altered |= {dotted(*split(d.object)[:-1]) for d in repair.differences if d.kind == "column"}
             made_anew = any(d.property in ("kind", "partition_key") for d in repair.differences if d.object == name)
             if made_anew or table.kind == "foreign table":
                 continue

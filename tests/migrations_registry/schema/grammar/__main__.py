@@ -19,7 +19,7 @@ from pathlib import Path
 
 from controlplane.embedded import EmbeddedPostgres, postgres_bin_dirs
 from tests.migrations_registry.schema.grammar import Choices, statements
-from tests.migrations_registry.schema.grammar.trial import Failure, fewest, make_roles, try_pair
+from tests.migrations_registry.schema.grammar.trial import Failure, fewest, roles_of_the_grammar, try_pair
 
 #: Far from the seeds of first schemas.
 _OTHER = 1_000_000
@@ -38,8 +38,8 @@ def main(arguments: list[str]) -> int:
         server = EmbeddedPostgres(Path(place) / "data", postgres_bin_dirs()[options.server], durable=False)
         server.start()
         try:
-            make_roles(server)
-            return _all(server, range(int(first), int(last or first) + 1), options)
+            with roles_of_the_grammar(server):
+                return _all(server, range(int(first), int(last or first) + 1), options)
         finally:
             server.stop()
             server.wipe()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from controlplane.embedded import EmbeddedPostgres
 from environments.catalog import Snapshot
-from migrations_registry.schema import repair
+from migrations_registry.schema import Repair, repair
 from migrations_registry.schema.repair import NOT_REPAIRED
 from migrations_registry.schema.segments import Segment
 from tests.migrations_registry.schema.grammar import ROLES
@@ -38,6 +40,14 @@ class Failure:
 
 
 NAMES = r'"(?:[^"]|"")*"|\b\w+\.\w+\b'
+
+
+class Crashed(Exception):
+    """The engine itself failed."""
+
+    def __init__(self, what: str, more: str) -> None:
+        super().__init__(what)
+        self.failure = Failure("crash", what, more)
 
 
 class Refused(Exception):
@@ -68,6 +78,8 @@ def try_pair(server: EmbeddedPostgres, one: Sequence[str], two: Sequence[str], *
         except Refused as error:
             if not error.rows_do_not_fit:
                 return error.failure
+        except Crashed as error:
+            return error.failure
     with _databases(server, one, two) as urls:
         try:
             return _there_and_back(*urls, held=held, with_rows=False)
@@ -91,11 +103,19 @@ def _databases(server: EmbeddedPostgres, one: Sequence[str], two: Sequence[str])
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def _repaired(before: Snapshot, after: Snapshot, *, held: bool) -> Repair:
+    try:
+        return repair(before, after, allow_lossy=not held)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise Crashed(f"{type(error).__name__} in {Path(place.filename).name}, {place.name}", str(error)) from error
+
+
 def _there_and_back(one: str, two: str, *, held: bool, with_rows: bool) -> Failure | None:
     before, after = look(one), look(two)
     if with_rows:
         _fill(one, before)
-    made = repair(before, after, allow_lossy=not held)
+    made = _repaired(before, after, held=held)
     kept = rows(one, before, after, made) if not held else {}
     _run(one, made.segments, "forward")
     now = look(one)
@@ -103,7 +123,7 @@ def _there_and_back(one: str, two: str, *, held: bool, with_rows: bool) -> Failu
     waiting = {h.object for h in made.held_back if h.property not in NOT_REPAIRED}
     if left and not (held and waiting):
         return Failure("equal", sorted(left)[0], "\n".join(sorted(left)))
-    again = repair(now, after, allow_lossy=not held)
+    again = _repaired(now, after, held=held)
     if again.statements:
         return Failure("again", again.statements[0].sql, again.sql)
     there = rows(one, before, after, made) if not held else {}
@@ -145,11 +165,15 @@ def _execute(connection: psycopg.Connection[tuple[object, ...]], statement: str,
         raise Refused(stage, error, statement) from error
 
 
-def make_roles(server: EmbeddedPostgres) -> None:
+@contextmanager
+def roles_of_the_grammar(server: EmbeddedPostgres) -> Iterator[None]:
     """Superusers: that an owner may not read below its view stops the filling of views, and says nothing of a repair."""
     with psycopg.connect(server.url(), autocommit=True) as connection:
         for name in ROLES:
             connection.execute(sql.SQL("CREATE ROLE {} SUPERUSER").format(sql.Identifier(name)))
+        yield
+        for name in ROLES:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 def fewest(parts: Sequence[str], fails: Callable[[Sequence[str]], bool], *, until: float) -> list[str]:
