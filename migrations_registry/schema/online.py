@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from environments.catalog.names import default_name, dotted
-from environments.catalog.values import Ref, Snapshot, Table, View
+from environments.catalog.names import default_name, dotted, split
+from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
 from migrations_registry.schema.plan import Step
 from migrations_registry.schema.plan.work import Key
@@ -37,11 +37,11 @@ _SPARE = ("index",)
 _ONLY = "create-index because the table is partitioned: ONLY builds nothing, and the partitions' own are built CONCURRENTLY"
 
 
-def online_segments(steps: Sequence[Step], base: Items, target: Items, *, snapshot: Snapshot) -> tuple[Segment, ...]:
-    """The steps of a plan as transactions. ``snapshot`` is of the database that they run on."""
+def online_segments(steps: Sequence[Step], base: Items, target: Items, *, version: int) -> tuple[Segment, ...]:
+    """The steps of a plan from ``base`` to ``target`` as transactions, for a server of the major ``version``."""
     plain: set[Key] = set()
     while True:
-        builder = _Builder(steps, base, target, snapshot, plain)
+        builder = _Builder(steps, base, target, version, plain)
         nodes = builder.nodes()
         order, whole = arrange(nodes)
         more = builder.gaps(order) if whole else builder.online
@@ -60,13 +60,11 @@ class _Ends:
 
 
 class _Builder:
-    def __init__(self, steps: Sequence[Step], base: Items, target: Items, snapshot: Snapshot, plain: set[Key]) -> None:
+    def __init__(self, steps: Sequence[Step], base: Items, target: Items, version: int, plain: set[Key]) -> None:
         self.steps = {step.key: step for step in steps}
         self.base, self.target, self.plain = base, target, plain
-        self.version = snapshot.major_version
-        self.taken = _relation_names(snapshot) | {
-            (i.value.schema, i.value.name) for i in target.values() if i.ref.kind == "table"
-        }
+        self.version = version
+        self.taken = _relation_names(base) | {(i.value.schema, i.value.name) for i in target.values() if i.ref.kind == "table"}
         #: Names that the indexes of new constraints will have.
         self.wanted = {
             (target[ref].parent.schema, target[ref].value.name)
@@ -521,11 +519,17 @@ def _as_printed(sql: str, name: str) -> str:
     return quoted if f" {quoted} ON " in sql else name
 
 
-def _relation_names(snapshot: Snapshot) -> set[tuple[str, str]]:
+def _relation_names(items: Items) -> set[tuple[str, str]]:
     """All that shares its space of names with indexes, by schema."""
-    relations: list[Table | View] = [*snapshot.tables.values(), *snapshot.views.values()]
-    found = {(one.schema, one.name) for one in relations}
-    found |= {(one.schema, one.name) for one in snapshot.sequences.values()}
-    found |= {(one.schema, one.name) for one in snapshot.composites.values()}
-    found |= {(relation.schema, index.name) for relation, index in snapshot.indexes()}
-    return found | {(table.schema, one.name) for table in snapshot.tables.values() for one in table.constraints}
+    found: set[tuple[str, str]] = set()
+    for ref, item in items.items():
+        if ref.kind in ("table", "view", "sequence", "composite"):
+            found.add((item.value.schema, item.value.name))
+        elif ref.kind in ("index", "constraint") and item.parent is not None:
+            found.add((item.parent.schema, item.value.name))
+        elif ref.kind == "column" and item.value.identity_sequence:
+            schema, name = split(item.value.identity_sequence)
+            found.add((schema, name))
+        if ref.kind in ("table", "view"):
+            found |= {(item.value.schema, index.name) for index in item.value.indexes}
+    return found

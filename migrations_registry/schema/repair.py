@@ -49,7 +49,7 @@ class Repair:
 
     #: What is committed together, in order; a statement that refuses a transaction is a segment of its own.
     segments: tuple[Segment, ...]
-    #: One transaction: that is how the runner takes a migration back.
+    #: The way back, in the same manner.
     revert_segments: tuple[Segment, ...]
     held_back: tuple[HeldBack, ...]
     #: The differences that it clears.
@@ -103,16 +103,15 @@ def repair(
     """SQL that makes ``base`` like ``target`` where ``selection`` looks, in an order that PostgreSQL accepts.
 
     What loses data is held back unless ``allow_lossy`` is true or names the object ("public.sessions.title"). With ``online``
-    indexes are built and rows are checked while reads and writes go on, in segments of their own; without it, and on the way
-    back, all of it is one transaction. ``renames`` keep the data of what they name. ``differences`` of both, without a selection,
+    indexes are built and rows are checked while reads and writes go on, in segments of their own, there and back; without it each
+    way is one transaction. ``renames`` keep the data of what they name. ``differences`` of both, without a selection,
     may be handed in where they are known.
     """
     if renames:
         called = renamed(base, target, renames)
         rest = repair(called.base, target, selection=selection, allow_lossy=allow_lossy, online=online)
-        back = [statement for segment in rest.revert_segments for statement in segment]
         return replace(
-            rest, segments=_first(called.statements, rest.segments), revert_segments=((*back, *called.revert),),
+            rest, segments=_first(called.statements, rest.segments), revert_segments=_last(rest.revert_segments, called.revert),
             renames=tuple(renames),
         )  # fmt: skip
     left, right = items(base), items(target)
@@ -155,9 +154,12 @@ def repair(
         )  # fmt: skip
 
     forward = plan(one, two, changes, context(left), database=base.database, one_transaction=not online)
-    backward = plan(two, one, changes, context(goal), database=base.database, one_transaction=True)
-    there = online_segments(forward, left, goal, snapshot=base) if online else _together(forward)
-    return Repair(_with_late_names(there), _with_late_names(_together(backward)), tuple(held), tuple(selected))
+    backward = plan(two, one, changes, context(goal), database=base.database, one_transaction=not online)
+    there, back = _together(forward), _together(backward)
+    if online:
+        there = online_segments(forward, left, goal, version=base.major_version)
+        back = online_segments(backward, goal, left, version=base.major_version)
+    return Repair(_with_late_names(there), _with_late_names(back), tuple(held), tuple(selected))
 
 
 def _first(statements: tuple[Statement, ...], segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
@@ -165,6 +167,13 @@ def _first(statements: tuple[Statement, ...], segments: tuple[Segment, ...]) -> 
     if segments and not segments[0][0].alone:
         return ((*statements, *segments[0]), *segments[1:])
     return (statements, *segments)
+
+
+def _last(segments: tuple[Segment, ...], statements: tuple[Statement, ...]) -> tuple[Segment, ...]:
+    """Renames go back behind all the rest, in the transaction of what belongs to them, where that comes at the end."""
+    if segments and not segments[-1][0].alone and not any(" VALIDATE CONSTRAINT " in one.sql for one in segments[-1]):
+        return (*segments[:-1], (*segments[-1], *statements))
+    return (*segments, statements)
 
 
 def _together(steps: list[Step]) -> tuple[Segment, ...]:
