@@ -9,7 +9,7 @@ from controlplane.core.jobs import JobContext, JobError, Lost, job_kind
 from environments.models import Environment
 from environments.services.errors import ServiceError
 from migrations_registry.models import SchemaSnapshot
-from migrations_registry.services import snapshot_retention, snapshots
+from migrations_registry.services import proposals, snapshot_retention, snapshots
 
 
 def _environments_with_databases() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,4 +42,4 @@ def keep(context: JobContext) -> dict[str, Any]:
 
 @job_kind("schema.retention", title="Remove old kept schemas", on_lost=Lost.RETRY)
 def retention(context: JobContext) -> dict[str, Any]:
-    return snapshot_retention.apply_retention(log=context.log)
+    return {**snapshot_retention.apply_retention(log=context.log), "repairs": proposals.forget_old()}

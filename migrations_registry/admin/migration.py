@@ -17,7 +17,8 @@ from controlplane.core.adminsite.making import MakingMixin
 from controlplane.core.adminsite.navigation import Nav
 from controlplane.core.adminsite.sql import sql_block
 from environments.models import Application, ManagedDatabase
-from migrations_registry.admin.base import MigrationPage, person
+from migrations_registry.admin.base import MigrationPage, findings_table, person
+from migrations_registry.admin.drift.review import proof_html, proof_state, review_url
 from migrations_registry.lint.engine import lint
 from migrations_registry.models import AppliedMigration, Category, Migration
 from migrations_registry.services.registry import meant_for, register_migration
@@ -45,7 +46,7 @@ class MigrationAdmin(MakingMixin, MigrationPage):
     list_display = ("version", "name", "application", "category", "reversible", "created_at")
     list_filter = ("application", "category", "created_at")
     list_select_related = ("application",)
-    page_select_related = ("application", "created_by")
+    page_select_related = ("application", "created_by", "repair__job")
     search_fields = ("version", "name", "sql")
     ordering = ("application", "-version")
     make_permission = "migrations_registry.add_migration"
@@ -61,6 +62,9 @@ class MigrationAdmin(MakingMixin, MigrationPage):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("verify_sql")
 
+    def unfinished(self, obj: Migration) -> bool:
+        return obj.proof is None and obj.repair is not None and proof_state(obj.repair) == "running"
+
     def heading(self, obj: Migration) -> str:
         return f"{obj.version} {obj.name}"
 
@@ -73,7 +77,7 @@ class MigrationAdmin(MakingMixin, MigrationPage):
             made.append(Card(title="Revert SQL", body=sql_block(obj.revert_sql, label="Revert SQL")))
         if obj.verify_sql:
             made.append(Card(title="Verify SQL", body=sql_block(obj.verify_sql, label="Verify SQL")))
-        return [*made, lint_card(obj)]
+        return [*made, *proof_cards(obj), lint_card(obj)]
 
     def cards(self, request: HttpRequest, obj: Migration) -> list[Card]:
         applied = {
@@ -119,12 +123,27 @@ def _applied_cells(applied: AppliedMigration | None, migration: Migration, datab
 def lint_card(migration: Migration) -> Card:
     """What can be said from the text alone; a plan on a database knows the sizes of its tables as well."""
     linted = lint(migration.sql, file=migration.version)
-    tones = {"critical": "bad", "high": "bad", "medium": "warn", "low": "quiet"}
-    rows = [
-        [present.badge(f.severity.value.capitalize(), tones[f.severity.value]), f.line, f.message, f.lock, f.fix]
-        for f in linted.findings
-    ]
-    rows += [[present.badge("Allowed", "quiet"), f.line, f.message, f.lock, f.reason] for f in linted.allowed]
+    rows = [[f.severity.value, f.line, f.message, f.lock, f.fix, f.rule] for f in linted.findings]
+    rows += [["allowed", f.line, f.message, f.lock, f.reason, f.rule] for f in linted.allowed]
     tone = "warn" if any(f.dangerous for f in linted.findings) else ""
-    body = present.table(["Severity", "Line", "What", "Lock", "Safe way"], rows, label="Lint", empty="Nothing to say about it.")
-    return Card(title="What the lint says", note="From the text alone", tone=tone, body=body)
+    return Card(title="What the lint says", note="From the text alone", tone=tone, body=findings_table(rows))
+
+
+def proof_cards(migration: Migration) -> list[Card]:
+    """For a repair: whether it was proven before it was registered."""
+    if migration.proof is not None:
+        if migration.proof["sha256"] != migration.checksum:
+            words = "The SQL was changed after its repair was proven: the proof says nothing of it."
+            return [Card(title="Proof", tone="warn", body=present.note(words, "warn"))]
+        return [Card(title="Proof", tone="" if migration.proof["proven"] else "bad", body=proof_html(migration.proof))]
+    if migration.repair is None:
+        return []
+    state = proof_state(migration.repair)
+    words = {
+        "running": "The proof is running. What comes of it is kept here.",
+        "failed": f"The proof could not be tried: {migration.repair.job.error if migration.repair.job else ''}",
+    }.get(state, "It was not tried on a scratch database before it was registered.")
+    body = format_html(
+        '{}<p><a href="{}">The repair as it was shown</a></p>', present.note(words, "warn"), review_url(migration.repair)
+    )
+    return [Card(title="Proof", tone="warn", body=body)]

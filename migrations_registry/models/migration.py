@@ -51,6 +51,12 @@ class Migration(models.Model):
     origin = models.CharField(
         max_length=200, blank=True, editable=False, help_text="File, repair or finding that it was made from."
     )
+    repair = models.ForeignKey(
+        "ProposedRepair", null=True, blank=True, on_delete=models.SET_NULL, related_name="migrations", editable=False
+    )
+    proof = models.JSONField(
+        null=True, blank=True, editable=False, help_text="Of the repair that it was made from; holds for its sha256 alone."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+", editable=False
     )

@@ -62,7 +62,7 @@ def drift_between(
     target_at: datetime | None = None,
 ) -> Drift:
     """Compares two databases as they are now, or as they were at a moment. Raises ServiceError when one can't be read."""
-    one, two = _look(base, base_at), _look(target, target_at)
+    one, two = look(base, base_at), look(target, target_at)
     result = diff(one, two, selection)
     judged = judge(result.differences, base=base, target=target)
     return Drift(base, target, one, two, result, judged.open, judged.accepted, judged.expired)
@@ -222,7 +222,7 @@ def _identity(base: ManagedDatabase, target: ManagedDatabase, what: Key) -> str:
     return hashlib.sha256("\0".join([*map(str, pair), *what]).encode()).hexdigest()
 
 
-def _look(database: ManagedDatabase, moment: datetime | None) -> Snapshot:
+def look(database: ManagedDatabase, moment: datetime | None) -> Snapshot:
     if moment is None:
         return repairs.snapshot_of(database)
     return snapshots.load_snapshot(snapshots.snapshot_at(database=database, moment=moment))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from controlplane.core import jobs
+from controlplane.core.models import Job
 from migrations_registry.models import AcceptedDrift, Migration
+from migrations_registry.services import proposals
 from tests.browser.rows import World
 from tests.browser.test_accessibility import AXE, violations
 
@@ -26,6 +29,9 @@ def test_bob_sees_repairs_and_accepts_drift(
     page.get_by_label("only in staging:main of column public.sessions.left_over").check()
     page.get_by_role("button", name="Show the repair").click()
     page.wait_for_selector("#decide")
+    assert "Proof is running" in page.inner_text(".ek-badges")
+    jobs.run(Job.objects.get(kind=proposals.KIND).pk)
+    page.reload()
     assert "Proven" in page.inner_text(".ek-badges")
     assert page.get_by_text("the column is dropped with its values").is_visible()
     shoot(page, "drift-repair-light")

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from controlplane.core.adminsite.navigation import Page
 from controlplane.core.adminsite.present import url_of
-from environments.services.errors import ServiceError
+from environments.services.errors import ServiceError, Stale
 from migrations_registry.admin.base import REFUSALS, person
-from migrations_registry.admin.drift import listing
 from migrations_registry.admin.drift.comparison import Comparison, asked_from, chosen, compare, key_of
 from migrations_registry.admin.drift.forms import AcceptForm, RegisterForm
 from migrations_registry.admin.drift.listing import Row, filters_from, pick_of
 from migrations_registry.admin.drift.page import VIEW
-from migrations_registry.admin.drift.repair import Shown, show
-from migrations_registry.models import AcceptedDrift
-from migrations_registry.services.drift import ACCEPT, accept_drift, withdraw_acceptance
+from migrations_registry.admin.drift.review import proposal_of, review_url
+from migrations_registry.models import AcceptedDrift, ProposedRepair
+from migrations_registry.services import proposals
+from migrations_registry.services.drift import ACCEPT, Key, accept_drift, withdraw_acceptance
 from migrations_registry.services.registry import ADD
-from migrations_registry.services.repairs import Read, register_repair
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -81,47 +77,84 @@ def withdraw(request: HttpRequest) -> HttpResponse:
 
 @refusing
 def repair_page(request: HttpRequest) -> HttpResponse:
-    """The SQL that clears the chosen differences, tried on a scratch database; nothing is registered."""
+    """Makes the SQL that clears the chosen differences and has it proven; nothing is registered."""
     found, rows = _chosen(request)
-    may_register = request.user.has_perm(ADD)
-    shown = show(found, rows, allowed=_allowed(request), scratch=settings.EVENKEEL_SCRATCH_DATABASE_URL if may_register else None)
-    return TemplateResponse(request, "admin/evenkeel/drift_repair.html", _repair_context(request, found, rows, shown))
+    filters = filters_from(request.POST)
+    asked = {"severity": filters.severity, "kind": filters.kind, "schema": filters.schema, "q": filters.text}
+    return _shown(request, found, {key_of(row.difference) for row in rows}, {**found.asked.fields(), **asked})
 
 
-@refusing
-def register(request: HttpRequest) -> HttpResponse:
-    form = RegisterForm(request.POST)
-    if not form.is_valid():
-        raise ServiceError(f"Nothing was registered. {_mistakes(form)}")
-    found, rows = _chosen(request)
-    if not found.live:
-        raise ServiceError("Only databases as they are now can be repaired: choose “now” on both sides. Nothing was registered.")
-    read = Read(
-        base=found.base.snapshot,
-        target=found.target.snapshot,
-        keys=frozenset(key_of(row.difference) for row in rows),
-        shown=request.POST.get("shown", "") or "nothing was shown",
-    )
-    migration = register_repair(
-        base=found.base.database,
-        target=found.target.database,
+def change(request: HttpRequest) -> HttpResponse:
+    """The same differences with other decisions: what may lose something, what is renamed."""
+    proposal = _proposal(request)
+    try:
+        return _shown(request, _still(proposal), {(a, b, c) for a, b, c in proposal.keys}, proposal.asked)
+    except REFUSALS as refusal:
+        messages.error(request, str(refusal))
+        return HttpResponseRedirect(review_url(proposal))
+
+
+def _shown(request: HttpRequest, found: Comparison, keys: set[Key], asked: dict[str, str]) -> HttpResponse:
+    allowed, renames = set(request.POST.getlist("allow")), set(request.POST.getlist("rename"))
+    proposal = proposals.propose(
+        drift=found.drift,
+        keys=keys,
+        allowed=lambda name: pick_of((name,)) in allowed,
+        renames=lambda option: pick_of((option,)) in renames,
+        moments=(found.base.moment, found.target.moment),
+        page_digest=found.digest,
+        asked=asked,
         actor=person(request),
-        name=form.cleaned_data["name"],
-        version=form.cleaned_data["version"],
-        allow_lossy=allowed_names(rows, _allowed(request)),
-        read=read,
     )
-    where = found.base.database
+    if request.user.has_perm(ADD):
+        proposals.start_proof(proposal=proposal, actor=person(request))
+    return HttpResponseRedirect(review_url(proposal))
+
+
+def prove(request: HttpRequest) -> HttpResponse:
+    """Tries the proof again where it could not be tried."""
+    proposal = _proposal(request)
+    proposals.start_proof(proposal=proposal, actor=person(request))
+    return HttpResponseRedirect(review_url(proposal))
+
+
+def register(request: HttpRequest) -> HttpResponse:
+    proposal = _proposal(request)
+    form = RegisterForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise ServiceError(f"Nothing was registered. {_mistakes(form)}")
+        if request.POST.get("shown") != proposal.digest:
+            raise Stale("The repair is not the one that you were shown. Nothing was registered; look at it again.")
+        _still(proposal)
+        migration = proposals.register(
+            proposal=proposal, name=form.cleaned_data["name"], version=form.cleaned_data["version"], actor=person(request)
+        )
+    except REFUSALS as refusal:
+        messages.error(request, str(refusal))
+        return HttpResponseRedirect(review_url(proposal))
     messages.success(
-        request, f"{migration} is registered for {where}. Nothing has run yet: validate and try it on the database's page."
+        request,
+        f"{migration} is registered for {proposal.base}. Nothing has run yet: validate and try it on the database's page.",
     )
     return HttpResponseRedirect(url_of(migration))
 
 
-def allowed_names(rows: list[Row], allowed: set[str]) -> frozenset[str]:
-    """The objects behind the ticks of "allow what is lost"."""
-    names = {str(row.difference.ref()) for row in rows}
-    return frozenset(name for name in names if pick_of((name,)) in allowed)
+def _proposal(request: HttpRequest) -> ProposedRepair:
+    proposal = proposal_of(request.POST.get("repair", ""))
+    if proposal is None:
+        raise Http404("There is no such repair. Repairs that nobody registered are forgotten after a month.")
+    return proposal
+
+
+def _still(proposal: ProposedRepair) -> Comparison:
+    """Both databases as they are now. Raises Stale when they are not what the repair was made for."""
+    found = compare(asked_from(proposal.asked))
+    if found.digest != proposal.page_digest:
+        raise Stale(
+            "A schema, or what is accepted of it, changed after this repair was made. Nothing was done: look at the drift again."
+        )
+    return found
 
 
 def _chosen(request: HttpRequest) -> tuple[Comparison, list[Row]]:
@@ -129,54 +162,16 @@ def _chosen(request: HttpRequest) -> tuple[Comparison, list[Row]]:
     return found, chosen(found, request.POST, request.POST.getlist("pick"), request.POST.getlist("group"))
 
 
-def _allowed(request: HttpRequest) -> set[str]:
-    return set(request.POST.getlist("allow"))
-
-
 def _mistakes(form: forms.Form) -> str:
     return " ".join(f"{form.fields[name].label or name}: {error}" for name, errors in form.errors.items() for error in errors)
-
-
-def _repair_context(request: HttpRequest, found: Comparison, rows: list[Row], shown: Shown) -> dict[str, Any]:
-    all_of_them = request.POST.get("scope") == "all"
-    filters = filters_from(request.POST)
-    why_not = ""
-    if not request.user.has_perm(ADD):
-        why_not = "Needs the permission “Can add migration”."
-    elif not found.live:
-        why_not = "Only databases as they are now can be repaired: choose “now” on both sides."
-    elif not shown.repair.statements:
-        why_not = "There is nothing to register: everything that was chosen is held back."
-    name = f"Repair {found.base.database.environment.name}: make it like {found.target.database.environment.name}"
-    return {
-        **admin.site.each_context(request),
-        "title": f"Repair of {found.base.label}",
-        "found": found,
-        "rows": rows,
-        "shown": shown,
-        "back_url": found.asked.url(filters),
-        "hidden": {
-            **found.asked.fields(),
-            "digest": found.digest,
-            "scope": "all" if all_of_them else "picked",
-            "severity": filters.severity,
-            "kind": filters.kind,
-            "schema": filters.schema,
-            "q": filters.text,
-        },
-        # Ticks of single differences travel on; "all that the filters show" needs none.
-        "picks": [] if all_of_them else [row.pick for row in rows][: listing.PAGE_ROWS + listing.GROUP_ROWS],
-        "groups": [] if all_of_them else request.POST.getlist("group"),
-        "allowed": sorted(_allowed(request)),
-        "register_form": RegisterForm(initial={"name": name}, auto_id="register-%s"),
-        "why_not": why_not,
-    }
 
 
 for path, name, view, permission in (
     ("accept", "schema_drift_accept", accept, ACCEPT),
     ("withdraw", "schema_drift_withdraw", withdraw, ACCEPT),
     ("repair", "schema_drift_repair", repair_page, VIEW),
+    ("change", "schema_drift_change", change, VIEW),
+    ("prove", "schema_drift_prove", prove, ADD),
     ("register", "schema_drift_register", register, ADD),
 ):
     admin.site.register_page(  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@
     if (meta) {
         const busy = () => document.hidden || Array.from(document.querySelectorAll('textarea, input[type=text]')).some(
             (field) => field === document.activeElement || field.value !== field.defaultValue
-        );
+        ) || Array.from(document.querySelectorAll('input[type=checkbox]')).some((box) => box.checked !== box.defaultChecked);
         setInterval(() => { if (!busy()) { location.reload(); } }, Number(meta.content) * 1000);
     }
     // 2. The reader's own time beside UTC.
