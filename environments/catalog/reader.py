@@ -28,6 +28,7 @@ from environments.catalog.values import OWNER, PUBLIC, NotSeen, Outside, Ref, Sc
 SESSION = {
     "search_path": "", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "quote_all_identifiers": "off",
     "extra_float_digits": "1", "bytea_output": "hex", "xmlbinary": "base64", "lc_messages": "C", "lc_monetary": "C", "jit": "off",
+    "standard_conforming_strings": "on", "client_encoding": "UTF8",
 }  # fmt: skip
 #: The catalogue can change between two rows of one query, whatever the isolation level; then it is read once more.
 ATTEMPTS = 3
@@ -96,6 +97,11 @@ def read_snapshot(
             raise CatalogError(f"Reading the catalogue took longer than the statement timeout: {_message(error)}") from error
         except errors.InsufficientPrivilege as error:
             raise CatalogError(f"The role of this connection may not read the catalogue: {_message(error)}") from error
+        except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter) as error:
+            raise CatalogError(  # a database without an encoding (SQL_ASCII) takes any bytes
+                "A name or a definition in this database is not UTF-8, and nobody knows which other encoding it is in. Nothing "
+                f"was kept; write it anew. PostgreSQL says: {_message(error)}"
+            ) from error
         except POOLED as error:
             raise CatalogError(
                 "Between here and the server something mixes up sessions, as a pooler does: use the server's direct address, or "
