@@ -45,7 +45,8 @@ def build(reading: Reading, relations: Relations) -> dict[str, Any]:
         elif row.kind == "r":
             found["ranges"][name] = Range(
                 subtype=row.subtype, subtype_opclass=row.opclass or "", collation=row.range_collation or "",
-                canonical=row.canonical or "", subtype_diff=row.subdiff or "", multirange=row.multirange or "", **common,
+                canonical=row.canonical or "", subtype_diff=row.subdiff or "",
+                multirange=dotted(row.multirange_schema, row.multirange) if row.multirange else "", **common,
             )  # fmt: skip
         else:
             found["composites"][name] = Composite(columns=relations.columns(row.typrelid), **common)

@@ -37,11 +37,12 @@ def queries(version: int) -> dict[str, str]:
                 CASE WHEN rc.oid <> st.typcollation THEN {qualified("rc.collname", "rcn.nspname")} END AS range_collation,
                 CASE WHEN r.rngcanonical <> 0 THEN r.rngcanonical::regproc::text END AS canonical,
                 CASE WHEN r.rngsubdiff <> 0 THEN r.rngsubdiff::regproc::text END AS subdiff,
-                mr.oid AS multirange_oid, mr.typname AS multirange, mr.typarray AS multirange_array
+                mr.oid AS multirange_oid, mr.typname AS multirange, mrn.nspname AS multirange_schema, mr.typarray AS multirange_array
             FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
             LEFT JOIN pg_class c ON c.oid = t.typrelid LEFT JOIN pg_type bt ON bt.oid = t.typbasetype
             LEFT JOIN pg_collation co ON co.oid = t.typcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
             LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type mr ON mr.oid = r.rngmultitypid
+            LEFT JOIN pg_namespace mrn ON mrn.oid = mr.typnamespace
             LEFT JOIN pg_type st ON st.oid = r.rngsubtype LEFT JOIN pg_opclass oc ON oc.oid = r.rngsubopc
             LEFT JOIN pg_namespace ocn ON ocn.oid = oc.opcnamespace LEFT JOIN pg_collation rc ON rc.oid = r.rngcollation
             LEFT JOIN pg_namespace rcn ON rcn.oid = rc.collnamespace

@@ -51,6 +51,7 @@ class Range:
     collation: str = ""
     canonical: str = ""
     subtype_diff: str = ""
+    #: Its logical name: it may live in another schema.
     multirange: str = ""
     owner: str = ""
     comment: str = ""

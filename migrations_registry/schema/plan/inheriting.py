@@ -91,6 +91,8 @@ def _restore(work: Work, ref: Ref, taken: dict[Ref, frozenset[str]]) -> frozense
     if properties >= _ALL:
         before = replace(before, comment="", grants=(), labels=(), options=(), statistics=None)
     wanted: Any = target[ref].value
+    if not properties >= _ALL and names & {"type", "collation"}:  # the new type's storage; of the compression nothing is known
+        before = replace(before, storage=given.storage, compression=wanted.compression and "unknown")
     changed = {name for name in compared_fields(wanted) if getattr(before, name) != getattr(wanted, name)}
     if wanted.identity and before.identity:
         changed -= {"identity", "identity_options"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref
 from migrations_registry.schema.items import Item, Items
-from migrations_registry.schema.plan.holding import hold
+from migrations_registry.schema.plan.holding import family, hold, rewritten_tables
 from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_by_itself, has_children
 from migrations_registry.schema.plan.remaking import remake
 from migrations_registry.schema.plan.retyping import retype
@@ -52,7 +52,8 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             if ref.kind == "sequence" and item.value.owned_by:
                 work.operations["own", ref] = columns.own_sequence(item)
                 column = Ref("column", item.value.owned_by)
-                if column in base and column in target and (column not in made or target[column].parent_ref in work.rebuilt):
+                counts = column in target and target[column].value.type in columns.WHOLE_NUMBERS
+                if column in base and counts and (column not in made or target[column].parent_ref in work.rebuilt):
                     work.operations["own", ref].append(columns.continue_after_rows(target[column], item.value.options))
             if ref.kind == "table":
                 work.operations["finish", ref] = tables.finish(item, None)
@@ -87,9 +88,23 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             changed = {"default", *work.changes.get(ref, ())}
             work.operations["alter", ref] = types.alter_type(loose, target[ref], changed, work.context) or []
     _replica_identities(work, made)
-    for ref, properties in work.changes.items():
-        if "toast_options" in properties and ref not in made:
-            work.operations.setdefault(("finish", ref), []).extend(tables.toast_options(base[ref], target[ref]))
+    _toast_options(work, made)
+
+
+def _toast_options(work: Work, made: set[Ref]) -> None:
+    """Set where they differ, and again where the columns that need a toast table may have been gone for a moment."""
+    retyped = (ref for ref in work.altered if ref.kind == "column" and "type" in work.changes.get(ref, ()))
+    rewritten = family(work, rewritten_tables(work, retyped))
+    for ref, item in work.target.items.items():
+        if ref.kind != "table" or ref in made:
+            continue
+        before = work.base.items[ref]
+        if ref in rewritten and item.value.toast_options:
+            before = Item(ref, replace(before.value, toast_options=()))
+        if before.value.toast_options != item.value.toast_options and (
+            ref in rewritten or "toast_options" in work.changes.get(ref, ())
+        ):
+            work.operations.setdefault(("finish", ref), []).extend(tables.toast_options(before, item))
 
 
 def _sequences_that_stay(work: Work, gone: set[Ref]) -> None:

@@ -35,6 +35,8 @@ def order_by_dependencies(work: Work) -> None:
             item = work.target.items.get(column)
             if item is not None and item.parent_ref is not None:
                 keys.append(("create", item.parent_ref))
+                for upper in above(work, column):  # what a parent passes on comes with the parent's
+                    keys += creators(upper)
         return [key for key in keys if key in operations]
 
     moves = {column: ref for ref in work.retyped for column in moving_columns(work, ref)}
@@ -108,12 +110,15 @@ def _names(work: Work) -> dict[str, list[Key]]:
         if ref.kind == "column":
             keys.append(("detach", ref))
         name = item.value.identity_sequence if ref.kind == "column" else _relation_name(item)
-        if name:
-            found.setdefault(name, []).extend(key for key in keys if key in work.operations)
+        if ref.kind == "range":
+            keys.append(("retype", ref))
+        for one in (name, item.value.multirange if ref.kind == "range" else ""):
+            if one:
+                found.setdefault(one, []).extend(key for key in keys if key in work.operations)
     return found
 
 
-def _order_structure(work: Work, key: Key, taken: dict[str, list[Key]], first: Any) -> None:  # noqa: PLR0912 (one rule for each structure)
+def _order_structure(work: Work, key: Key, taken: dict[str, list[Key]], first: Any) -> None:  # noqa: PLR0912, PLR0915 (one rule for each structure)
     """What pg_depend doesn't say: schemas, parents, columns before what stands on them, names that are free again."""
     verb, ref = key
     base, target = work.base.items, work.target.items
@@ -127,6 +132,10 @@ def _order_structure(work: Work, key: Key, taken: dict[str, list[Key]], first: A
         first(("drop", ref), key)
         for other in taken.get(_relation_name(item), ()) if ref.kind in NAMED else ():
             first(other, key)
+        for other in taken.get(item.value.multirange, ()) if ref.kind == "range" else ():
+            first(other, key)
+        if ref.kind == "index" and not item.value.valid:
+            _after_partitions(work, key, item, first)
     _order_sequences(work, key, item, first)
     if verb == "aside":
         order_held(work, ref, first)
@@ -164,6 +173,14 @@ def _order_structure(work: Work, key: Key, taken: dict[str, list[Key]], first: A
         _order_heirs(work, key, first)
     if ref.kind == "table":
         _order_table(work, key, item, first)
+
+
+def _after_partitions(work: Work, key: Key, index: Item, first: Any) -> None:
+    """An index that the partitions do not have: those that come after it would take it over."""
+    for other, below in work.target.items.items():
+        if other.kind == "table" and index.parent_ref == Ref("table", below.value.partition_of):
+            first(("create", other), key)
+            first(("join", other), key)
 
 
 def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:

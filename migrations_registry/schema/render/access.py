@@ -52,7 +52,8 @@ def created(address: Address, value: Any, context: Context) -> list[Statement]:
     if address.owned and owner and owner != context.role and not context.ignore_owner:
         found.append(owner_statement(address, owner))
     if address.grant_on is not None and not context.ignore_grants:
-        found += _grants(address, _initial(address, context), _full(value.grants, address), owner)
+        initial = _of_owner(_initial(address, context), owner) if found else _initial(address, context)
+        found += _grants(address, initial, _full(value.grants, address), owner)
     found += comment(address, "", getattr(value, "comment", ""))
     found += labels(address, (), getattr(value, "labels", ()))
     return found
@@ -64,7 +65,8 @@ def altered(address: Address, old: Any, new: Any, changed: set[str]) -> list[Sta
     if "owner" in changed:
         found.append(owner_statement(address, new.owner))
     if "grants" in changed and address.grant_on is not None:
-        found += _grants(address, _full(old.grants, address), _full(new.grants, address), getattr(new, "owner", ""))
+        before, owner = _full(old.grants, address), getattr(new, "owner", "")
+        found += _grants(address, _of_owner(before, owner) if "owner" in changed else before, _full(new.grants, address), owner)
     if "comment" in changed:
         found += comment(address, old.comment, new.comment)
     if "labels" in changed:
@@ -115,6 +117,15 @@ def _initial(address: Address, context: Context) -> Granted:
             else:
                 found = {who: found.get(who, frozenset()) | extra.get(who, frozenset()) for who in found.keys() | extra.keys()}
     return found
+
+
+def _of_owner(granted: Granted, owner: str) -> Granted:
+    """What is granted when a role becomes the owner: what it had before and what the old owner had."""
+    if owner not in granted:
+        return granted
+    both = granted.get(OWNER, frozenset()) | granted[owner]
+    merged = frozenset((name, grantable) for name, grantable in both if grantable or (name, True) not in both)
+    return {who: privileges for who, privileges in granted.items() if who != owner} | {OWNER: merged}
 
 
 def _grants(address: Address, old: Granted, new: Granted, owner: str) -> list[Statement]:

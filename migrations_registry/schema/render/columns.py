@@ -244,7 +244,8 @@ def set_default(item: Item) -> list[Statement]:
     return [say("ALTER {} {} ALTER COLUMN {} SET DEFAULT {}", *head, raw(column.default), lock=EXCLUSIVE)]
 
 
-_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
+WHOLE_NUMBERS = frozenset({"smallint", "integer", "bigint"})
+_NUMBERS = WHOLE_NUMBERS | {"numeric", "real", "double precision"}
 _TIMES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 _TEXTS = frozenset({"text", "character varying", "character"})
 _FAMILIES = (

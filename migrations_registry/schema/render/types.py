@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from environments.catalog.names import dotted
 from environments.catalog.values import Collation, Column, Composite, Domain, Enum, Range
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.render.access import Address, Context, altered, comment, created
@@ -20,6 +19,9 @@ from migrations_registry.schema.statements import (
     literal,
     raw,
     say,
+)
+from migrations_registry.schema.statements import (
+    name as logical,
 )
 
 
@@ -74,7 +76,7 @@ def _create(item: Item) -> Statement:
         options = [compose("SUBTYPE = {}", raw(value.subtype))]
         for word, text in (
             ("SUBTYPE_OPCLASS", value.subtype_opclass), ("COLLATION", value.collation), ("CANONICAL", value.canonical),
-            ("SUBTYPE_DIFF", value.subtype_diff), ("MULTIRANGE_TYPE_NAME", dotted(value.schema, value.multirange)),
+            ("SUBTYPE_DIFF", value.subtype_diff), ("MULTIRANGE_TYPE_NAME", logical(value.multirange).as_string(None)),
         ):  # fmt: skip
             if text:
                 options.append(compose("{} = {}", raw(word), raw(text)))
@@ -195,9 +197,10 @@ def _alter_domain(item: Item, before: Domain, changed: set[str]) -> list[Stateme
         other = new_constraints.get(name)
         if other is None or (other.definition, other.kind) != (constraint.definition, constraint.kind):
             found.append(say("ALTER DOMAIN {} DROP CONSTRAINT {}", called, ident(name)))
-    if "not_null" in changed and not any(c.kind == "not null" for c in (*before.constraints, *after.constraints)):
-        word = raw("SET NOT NULL" if after.not_null else "DROP NOT NULL")
-        found.append(say("ALTER DOMAIN {} {}", called, word, lock=SHARE_LOCK, hazards=(MAY_FAIL,) if after.not_null else ()))
+    was, now = (_nameless_not_null(domain) for domain in (before, after))
+    if was != now:  # one with a name is dropped and added like other constraints, and there can be only one
+        word = raw("SET NOT NULL" if now else "DROP NOT NULL")
+        found.append(say("ALTER DOMAIN {} {}", called, word, lock=SHARE_LOCK, hazards=(MAY_FAIL,) if now else ()))
     for name, constraint in new_constraints.items():
         other = old_constraints.get(name)
         if other is None or (other.definition, other.kind) != (constraint.definition, constraint.kind):
@@ -211,6 +214,10 @@ def _alter_domain(item: Item, before: Domain, changed: set[str]) -> list[Stateme
             found.append(_add_domain_constraint(item, constraint))
         found += comment(_domain_constraint(item, name), other.comment, constraint.comment)
     return found
+
+
+def _nameless_not_null(domain: Domain) -> bool:
+    return domain.not_null and not any(constraint.kind == "not null" for constraint in domain.constraints)
 
 
 def without_checks(item: Item) -> Item:

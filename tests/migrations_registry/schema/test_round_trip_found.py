@@ -38,6 +38,24 @@ CASES = {
         "CREATE TABLE t (a bigint, b text); CREATE STATISTICS st ON a, b FROM t; ALTER STATISTICS st OWNER TO grammar_owner",
     ),
     "options of the index of a partitioned key": (PARTS + "; ALTER TABLE p ADD UNIQUE (id, k)", PARTS + "; ALTER TABLE p ADD UNIQUE (id, k) WITH (fillfactor = 60)"),
+    "a multirange in another schema than its range": ("CREATE SCHEMA found_o", "CREATE SCHEMA found_o; CREATE TYPE found_o.r AS RANGE (SUBTYPE = int, MULTIRANGE_TYPE_NAME = public.many)"),
+    "a multirange of the name that another range's had": ("CREATE TYPE r AS RANGE (SUBTYPE = int, MULTIRANGE_TYPE_NAME = many)", "CREATE TYPE r2 AS RANGE (SUBTYPE = int, MULTIRANGE_TYPE_NAME = many)"),
+    "an index that the partitions do not have": ("", PARTS + "; CREATE INDEX i ON ONLY p (id)"),
+    "a parent's type changes, its child's storage stays": (
+        "CREATE TABLE up (a text); CREATE TABLE t () INHERITS (up); ALTER TABLE t ALTER a SET STORAGE external",
+        "CREATE TABLE up (a jsonb); CREATE TABLE t () INHERITS (up); ALTER TABLE t ALTER a SET STORAGE external",
+    ),
+    "who has a grant becomes the owner": ("CREATE TABLE t (a int); GRANT SELECT ON t TO grammar_owner", "CREATE TABLE t (a int); ALTER TABLE t OWNER TO grammar_owner"),
+    "a domain's NOT NULL gets a name": ("CREATE DOMAIN d AS int NOT NULL", "CREATE DOMAIN d AS int CONSTRAINT mine NOT NULL"),
+    "a toast table goes for a moment": (
+        "CREATE TABLE t (a numeric(10,2), b text) WITH (toast.autovacuum_enabled = off)",
+        "CREATE TABLE t (a int[], b timestamptz) WITH (toast.autovacuum_enabled = off)",
+    ),
+    "a serial becomes text": ("CREATE TABLE t (id serial)", "CREATE TABLE t (id text); CREATE SEQUENCE t_other OWNED BY t.id"),
+    "a view on what a child gets from its parent": (
+        "CREATE TABLE up (a int); CREATE TABLE t () INHERITS (up)",
+        "CREATE TABLE up (a int, b int); CREATE TABLE t () INHERITS (up); CREATE VIEW v AS SELECT b FROM t",
+    ),
 }  # fmt: skip
 
 
