@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 
 from environments.catalog import Snapshot, fingerprint
@@ -14,10 +16,10 @@ from environments.delivery.extension import GateReport, gate
 from environments.delivery.states import GateOutcome
 from environments.models import ManagedDatabase, Promotion
 from environments.services.errors import ServiceError
-from migrations_registry.models import SchemaSnapshot
+from migrations_registry.models import Migration, SchemaSnapshot
 from migrations_registry.runner.errors import RunnerError
-from migrations_registry.schema import Difference
 from migrations_registry.schema.proof import Proof, ScratchError, prove
+from migrations_registry.schema.told import COLUMNS, told
 from migrations_registry.services import drift, repairs, runs
 from migrations_registry.services.registry import scripts_for
 from migrations_registry.services.snapshots import keep_snapshot
@@ -78,7 +80,12 @@ def _judge(promotion: Promotion, source: ManagedDatabase | None, target: Managed
         return GateOutcome.INCONCLUSIVE, f"{target.name}: {error}", [], facts
     found = drift.judge(proof.differences, base=target, target=source)
     facts["accepted"] = [[row.pk, row.expires_at.isoformat()] for _, row in found.accepted]
-    evidence = _evidence(target, actual, wanted, [script.version for script in pending], proof, found)
+    versions = [script.version for script in pending]
+    evidence = [
+        *_evidence(target, actual, wanted, versions, proof, found),
+        _side_by_side(source, target),
+        *_proofs(target, versions),
+    ]
     return (*_verdict(promotion, target, len(pending), proof, found), evidence, facts)
 
 
@@ -111,21 +118,43 @@ def _evidence(  # noqa: PLR0917
         {"label": f"{target.name}: migrations tried", "value": ", ".join(versions) or "none pending"},
         {"label": f"{target.name}: tables", "value": f"{len(actual.tables)} now, {len(wanted.tables)} in the source"},
     ]
+    name = f"{target.environment.name}:{target.name}"
     if found.open:
-        rows = [[*_named(d), _short(d.base), _short(d.target)] for d in found.open]
+        rows = [list(told(d, name)) for d in found.open]
         heading = f"{target.name}: what would differ from the source afterwards"
-        blocks.append(_table(heading, ["Severity", "Kind", "Object", "What", "Target afterwards", "Source"], rows))
+        blocks.append(_table(heading, [*COLUMNS, "Target afterwards", "Source"], rows))
     if found.accepted:
         rows = [
-            [*_named(d), row.reason, row.accepted_by.get_username(), f"{row.expires_at:%Y-%m-%d}"] for d, row in found.accepted
+            [*told(d, name).named, row.reason, row.accepted_by.get_username(), f"{row.expires_at:%Y-%m-%d}"]
+            for d, row in found.accepted
         ]
         heading = f"{target.name}: what differs and is accepted"
-        blocks.append(_table(heading, ["Severity", "Kind", "Object", "What", "Reason", "Accepted by", "Until"], rows))
+        blocks.append(_table(heading, [*COLUMNS, "Reason", "Accepted by", "Until"], rows))
     if found.expired:
-        rows = [[*_named(d), drift.why_over(d, row), row.reason, row.accepted_by.get_username()] for d, row in found.expired]
+        rows = [
+            [*told(d, name).named, drift.why_over(d, row), row.reason, row.accepted_by.get_username()] for d, row in found.expired
+        ]
         heading = f"{target.name}: what was accepted and is not any more"
-        blocks.append(_table(heading, ["Severity", "Kind", "Object", "What", "Why not", "Reason then", "Accepted by"], rows))
+        blocks.append(_table(heading, [*COLUMNS, "Why not", "Reason then", "Accepted by"], rows))
     blocks += [{"label": "Limit", "value": limit} for limit in proof.limits]
+    return blocks
+
+
+def _side_by_side(source: ManagedDatabase, target: ManagedDatabase) -> dict[str, Any]:
+    query = urlencode({"base": target.pk, "target": source.pk})
+    words = f"{target.environment.name} beside {source.environment.name}, as they are now"
+    return {"label": f"{target.name}: side by side", "value": words, "url": f"{reverse('admin:schema_drift')}?{query}"}
+
+
+def _proofs(target: ManagedDatabase, versions: list[str]) -> list[dict[str, Any]]:
+    """Which of the migrations are repairs that were proven before they were registered."""
+    rows = Migration.objects.filter(application=target.environment.application_id, version__in=versions, proof__isnull=False)
+    blocks = []
+    for row in rows.order_by("version"):
+        same, at = row.proof["sha256"] == row.checksum, datetime.fromisoformat(row.proof["at"])
+        words = f"{'proven' if row.proof['proven'] else 'not proven'} {at:%Y-%m-%d %H:%M} UTC on PostgreSQL "
+        words += f"{row.proof['server_version'] // 10_000}, sha256 {row.checksum[:12]}"
+        blocks.append({"label": f"Repair {row.version}", "value": words if same else "its SQL was changed after its proof"})
     return blocks
 
 
@@ -133,15 +162,3 @@ def _table(heading: str, columns: list[str], rows: list[list[str]]) -> dict[str,
     if len(rows) > SHOWN:
         heading += f" (the first {SHOWN} of {len(rows)})"
     return {"heading": heading, "columns": columns, "rows": rows[:SHOWN]}
-
-
-def _named(difference: Difference) -> list[str]:
-    what = difference.property or {"added": "missing", "removed": "too much"}[difference.change]
-    return [difference.severity, difference.kind, difference.object, what]
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "—"
-    text = value.get("definition") or value.get("type") or "there" if isinstance(value, dict) else str(value)
-    return str(text)[:200]

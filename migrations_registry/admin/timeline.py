@@ -17,11 +17,11 @@ from controlplane.core.adminsite.navigation import Nav, Page
 from environments.admin.finding import severity_badge_of
 from environments.models import Deployment, ManagedDatabase
 from environments.services.errors import ServiceError
-from migrations_registry.admin.base import REFUSALS
+from migrations_registry.admin.base import REFUSALS, person
 from migrations_registry.admin.drift import listing, pieces
 from migrations_registry.admin.drift.comparison import KEPT, Asked, compare, databases
 from migrations_registry.models import MigrationRun, SchemaSnapshot
-from migrations_registry.services.snapshots import Step, keep_snapshot, timeline
+from migrations_registry.services.snapshots import Step, keep_now, timeline
 
 VIEW = "migrations_registry.view_schemasnapshot"
 KEEP = "environments.run_diagnosis"
@@ -59,7 +59,7 @@ def keep(request: HttpRequest) -> HttpResponse:
     try:
         if database is None:
             raise ServiceError("There is no such database. Nothing was kept.")
-        row = keep_snapshot(database=database, cause=SchemaSnapshot.Cause.ASKED)
+        row = keep_now(database=database, actor=person(request))
     except REFUSALS as refusal:
         messages.error(request, str(refusal))
     else:

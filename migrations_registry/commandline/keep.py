@@ -10,8 +10,7 @@ from django.core.management.base import CommandError
 
 from environments.services.errors import ServiceError
 from migrations_registry.commandline import sides
-from migrations_registry.models import SchemaSnapshot
-from migrations_registry.services.snapshots import keep_snapshot
+from migrations_registry.services.snapshots import keep_now
 
 
 def run(options: dict[str, Any], write: Callable[[str], object]) -> None:
@@ -22,7 +21,7 @@ def run(options: dict[str, Any], write: Callable[[str], object]) -> None:
         raise CommandError("--schema is not for --keep: which schemas are looked at is set at the database. Nothing was kept.")
     side = sides.live(options["reference"])
     try:
-        row = keep_snapshot(database=side.database, cause=SchemaSnapshot.Cause.ASKED)
+        row = keep_now(database=side.database, actor=None)
     except ServiceError as error:
         raise CommandError(f"{error} Nothing was kept.") from error
     if options["json"]:

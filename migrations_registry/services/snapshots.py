@@ -111,6 +111,18 @@ def keep_snapshot(
         return _add(database, snapshot, found, seen_at=seen_at, cause=cause, run=run, previous=latest)
 
 
+def keep_now(*, database: ManagedDatabase, actor: audit.Actor) -> SchemaSnapshot:
+    """Keeps the schema because somebody asked, and says who. Raises NotAllowed; ServiceError when it can't be read."""
+    require(actor, "run_diagnosis", "keep the schema of a database")
+    seen_at = timezone.now()
+    snapshot = repairs.snapshot_of(database)
+    with transaction.atomic():
+        audit.lock_chain()
+        row = keep_snapshot(database=database, cause=Cause.ASKED, snapshot=snapshot, seen_at=seen_at)
+        audit.record(action="schema.kept", subject=database, actor=actor, data={"fingerprint": row.fingerprint})
+    return row
+
+
 def start_keeping(*, environment: Environment, actor: audit.Actor) -> Job:
     """Enqueues a reading of all databases of an environment. Raises NotAllowed."""
     require(actor, "run_diagnosis", "read the schemas of an environment")

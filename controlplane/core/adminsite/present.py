@@ -202,7 +202,8 @@ def as_json(value: object) -> str:
 
 
 def evidence(items: object) -> SafeString:
-    """Evidence as gates and checks give it: ``{label, value}`` (or a pair), ``{heading, columns, rows}``, ``{heading, sql}``.
+    """Evidence as gates and checks give it: ``{label, value}`` (or a pair), ``{label, value, url}``,
+    ``{heading, columns, rows}``, ``{heading, sql}``.
 
     A plain object is shown as label and value; what has another shape is shown as it is, never dropped.
     """
@@ -247,7 +248,10 @@ def timeline(entries: Iterable[tuple[datetime, str, object, object, str]]) -> Sa
 
 def _pair(item: Any) -> tuple[str, object] | None:
     if isinstance(item, dict) and "label" in item and "value" in item:
-        return str(item["label"]), item["value"]
+        url = str(item.get("url", ""))
+        # Only pages of this site: evidence comes from programs, too.
+        inside = url.startswith("/") and not url.startswith("//")
+        return str(item["label"]), format_html('<a href="{}">{}</a>', url, item["value"]) if inside else item["value"]
     if isinstance(item, list | tuple) and len(item) == 2:
         return str(item[0]), item[1]
     return None

@@ -58,7 +58,9 @@ def asked_from(query: Mapping[str, Any]) -> Asked:
     def word(name: str) -> str:
         return str(query.get(name, ""))[:60].strip()
 
-    return Asked(word("base"), word("target"), word("base_at"), word("target_at"), bool(query.get("access")))
+    # A date that somebody wrote is meant more than what a menu stands on.
+    at = (word("base_on") or word("base_at"), word("target_on") or word("target_at"))
+    return Asked(word("base"), word("target"), *at, bool(query.get("access")))
 
 
 @dataclass(frozen=True, slots=True)

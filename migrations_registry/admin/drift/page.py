@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -81,7 +82,7 @@ def comparison_context(request: HttpRequest, found: Comparison) -> dict[str, Any
         "accepted_count": len(found.drift.accepted),
         "expired": pieces.expired_table(found, why_over) if found.drift.expired else "",
         "spelling_count": len(spelling),
-        "spelling": pieces.spelling_table(spelling[:200]) if request.GET.get("spelling") else "",
+        "spelling": pieces.spelling_table(spelling[:200], found.base.label) if request.GET.get("spelling") else "",
         "spelling_url": f"{found.asked.url(filters, spelling=1)}#spelling",
     }
 
@@ -95,7 +96,7 @@ def chooser(asked: Asked) -> dict[str, Any]:
     for database in found:
         groups.setdefault(database.environment.application.slug, []).append(database)
     sides = [
-        (name, label, chosen, at, _moments(kept.get(by_pk[chosen].pk, []) if chosen in by_pk else [], at))
+        (name, label, chosen, at, _moments(kept.get(by_pk[chosen].pk, []) if chosen in by_pk else [], at), _on(at))
         for name, label, chosen, at in (
             ("base", "Base: what would change", asked.base, asked.base_at),
             ("target", "Target: what it should be like", asked.target, asked.target_at),
@@ -121,9 +122,18 @@ def pairs(found: list[ManagedDatabase]) -> list[tuple[str, str]]:
 def _moments(rows: list[SchemaSnapshot], at: str) -> list[tuple[str, str]]:
     found = [("", "now, read for this page")]
     found += [(f"{KEPT}{row.pk}", f"{row.first_seen_at:%Y-%m-%d %H:%M} – {row.last_seen_at:%Y-%m-%d %H:%M}") for row in rows]
-    if at and at not in dict(found):
+    if at.startswith(KEPT) and at not in dict(found):
         found.append((at, at.removeprefix(KEPT)))
     return found
+
+
+def _on(at: str) -> str:
+    """A date as its field takes it; "" where the menu says which schema is meant."""
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return ""
+    return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%dT%H:%M}"
 
 
 def _badges(found: Comparison) -> list[SafeString]:

@@ -17,9 +17,9 @@ from environments.catalog.values import Ref
 from migrations_registry.admin.drift.comparison import Comparison, Side
 from migrations_registry.admin.drift.listing import SEVERITIES, Filters, Group, Row, pick_of
 from migrations_registry.schema import Difference
-from migrations_registry.schema.compare import ADDED, REMOVED
 from migrations_registry.schema.definitions import sides
 from migrations_registry.schema.renames import suggest_renames
+from migrations_registry.schema.told import COLUMNS, told, what
 
 #: Up to this many groups are open when the page comes.
 OPEN_GROUPS = 6
@@ -127,21 +127,12 @@ def _tick(row: Row, found: Comparison) -> SafeString:
     return format_html(
         '<label class="ek-check"><input type="checkbox" name="pick" value="{}"> {}'
         '<span class="visually-hidden"> of {} {}</span></label>',
-        row.pick, what(row.difference, found), row.difference.kind, row.difference.object,
+        row.pick, what(row.difference, found.base.label), row.difference.kind, row.difference.object,
     )  # fmt: skip
 
 
 def _plain(row: Row, found: Comparison) -> SafeString:
-    return format_html("<span>{}</span>", what(row.difference, found))
-
-
-def what(difference: Difference, found: Comparison) -> str:
-    """Missing, too much, or which property differs."""
-    if difference.change == ADDED:
-        return f"missing in {found.base.label}"
-    if difference.change == REMOVED:
-        return f"only in {found.base.label}"
-    return f"differs in {difference.property.replace('_', ' ')}"
+    return format_html("<span>{}</span>", what(row.difference, found.base.label))
 
 
 def definitions(ref: Ref, differences: Sequence[Difference], found: Comparison) -> SafeString:
@@ -156,8 +147,7 @@ def definitions(ref: Ref, differences: Sequence[Difference], found: Comparison) 
 def accepted_table(found: Comparison, withdraw: Callable[[Any], SafeString | str]) -> SafeString:
     rows = [
         [
-            severity_badge_of(difference.severity),
-            _named(difference, found),
+            *_named(difference, found),
             acceptance.reason,
             acceptance.accepted_by.get_username(),
             present.when(acceptance.expires_at),
@@ -165,28 +155,26 @@ def accepted_table(found: Comparison, withdraw: Callable[[Any], SafeString | str
         ]
         for difference, acceptance in found.drift.accepted
     ]
-    return present.table(["Severity", "Difference", "Reason", "Accepted by", "Until", "Way out"], rows, label="Accepted drift")
+    return present.table([*COLUMNS, "Reason", "Accepted by", "Until", "Way out"], rows, label="Accepted drift")
 
 
 def expired_table(found: Comparison, why: Callable[[Difference, Any], str]) -> SafeString:
     rows = [
-        [_named(difference, found), why(difference, acceptance), acceptance.reason, acceptance.accepted_by.get_username()]
+        [*_named(difference, found), why(difference, acceptance), acceptance.reason, acceptance.accepted_by.get_username()]
         for difference, acceptance in found.drift.expired
     ]
-    return present.table(["Difference", "Why it counts again", "Reason then", "Accepted by"], rows, label="Over")
+    return present.table([*COLUMNS, "Why it counts again", "Reason then", "Accepted by"], rows, label="Over")
 
 
-def spelling_table(differences: Iterable[Difference]) -> SafeString:
-    rows = [[d.kind, present.code(d.object), d.property, _text(d.base), _text(d.target)] for d in differences]
-    return present.table(["Kind", "Object", "What", "Base", "Target"], rows, label="Merely spelt differently")
+def spelling_table(differences: Iterable[Difference], base: str) -> SafeString:
+    lines = [told(difference, base) for difference in differences]
+    rows = [[d.kind, present.code(d.object), d.what, present.code(d.base), present.code(d.target)] for d in lines]
+    return present.table([*COLUMNS[1:], "Base", "Target"], rows, label="Merely spelt differently")
 
 
-def _text(value: object) -> SafeString:
-    return present.code(str(value)[:500])
-
-
-def _named(difference: Difference, found: Comparison) -> SafeString:
-    return format_html("{} {} <small>{}</small>", difference.kind, present.code(difference.object), what(difference, found))
+def _named(difference: Difference, found: Comparison) -> list[Any]:
+    line = told(difference, found.base.label)
+    return [severity_badge_of(line.severity), line.kind, present.code(line.object), line.what]
 
 
 def renames_list(found: Comparison) -> SafeString | str:

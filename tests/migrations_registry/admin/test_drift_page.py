@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import psycopg
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from environments.catalog.values import NotSeen
 from migrations_registry.services import repairs
+from migrations_registry.services.snapshots import keep_snapshot
 from tests.migrations_registry.admin.screen import DRIFT, text, url
 from tests.migrations_registry.services.world import World
 
@@ -145,3 +148,16 @@ def test_two_thousand_differences_are_pages_without_more_queries(as_user: AsUser
     assert wide.count('name="pick"') < 300
     assert len(answer.content) < 1_000_000
     assert "public.t" in text(carol, url(shop, page=9999))
+
+
+def test_a_date_stands_beside_the_menu_of_kept_schemas(as_user: AsUser, shop: World) -> None:
+    carol = as_user("carol")
+    seen = timezone.now() - timedelta(days=3)
+    keep_snapshot(database=shop.staging, cause="nightly", seen_at=seen)
+    on = f"{seen + timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    page = text(carol, url(shop, base_on=on))
+    assert f'value="{on}"' in page
+    assert f"Drift of staging:main, {on.replace('T', ' ')}" in page
+    assert "is not a time" in text(carol, url(shop, base_on="soon"))
+    early = f"{seen - timedelta(days=3):%Y-%m-%dT%H:%M}"
+    assert "the oldest one is of" in text(carol, url(shop, base_on=early))

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from controlplane.core.models import AuditEvent
 from environments.catalog import load
 from migrations_registry.models import AcceptedDrift, SchemaSnapshot
 from migrations_registry.services import runs
@@ -45,6 +46,9 @@ def test_a_button_keeps_the_schema_and_says_what_changed_since(as_user: AsUser, 
     alice.post(KEEP, {"database": shop.staging.pk})
     alice.post(KEEP, {"database": shop.staging.pk})
     assert SchemaSnapshot.objects.count() == 2
+    kept = AuditEvent.objects.filter(action="schema.kept", actor_name="alice")
+    assert [one.data["fingerprint"] for one in kept.order_by("-id")[:1]] == [SchemaSnapshot.objects.latest().fingerprint]
+    assert kept.count() == 3
     page = page_of(alice, shop)
     for words in (
         "Outside a migration",

@@ -7,7 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.urls import reverse
+from django.utils.html import escape
 
+from controlplane.core.adminsite import present
 from environments.delivery.extension import GateReport
 from environments.delivery.states import GateOutcome
 from environments.diagnosis import context as contexts
@@ -119,6 +122,10 @@ def test_the_gate_fails_on_drift_and_names_it(drifted: World) -> None:
     assert "would differ" in report.summary
     rows = next(block["rows"] for block in report.evidence if "rows" in block)
     assert [row[2] for row in rows] == ["public.sessions.accountability_triggers"]
+    (link,) = [block for block in report.evidence if "url" in block]
+    base, target = drifted.production.pk, drifted.staging.pk
+    assert link["url"] == f"{reverse('admin:schema_drift')}?base={base}&target={target}"
+    assert f'href="{escape(link["url"])}"' in present.evidence(report.evidence)
 
 
 def test_the_gate_is_inconclusive_without_a_scratch_server(drifted: World, settings: Any) -> None:
