@@ -151,9 +151,10 @@ def _proofs(target: ManagedDatabase, versions: list[str]) -> list[dict[str, Any]
     rows = Migration.objects.filter(application=target.environment.application_id, version__in=versions, proof__isnull=False)
     blocks = []
     for row in rows.order_by("version"):
-        same, at = row.proof["sha256"] == row.checksum, datetime.fromisoformat(row.proof["at"])
-        words = f"{'proven' if row.proof['proven'] else 'not proven'} {at:%Y-%m-%d %H:%M} UTC on PostgreSQL "
-        words += f"{row.proof['server_version'] // 10_000}, sha256 {row.checksum[:12]}"
+        proof: dict[str, Any] = row.proof or {}
+        words = f"{'proven' if proof['proven'] else 'not proven'} {datetime.fromisoformat(proof['at']):%Y-%m-%d %H:%M} UTC"
+        words += f" on PostgreSQL {proof['server_version'] // 10_000}, sha256 {row.checksum[:12]}"
+        same = proof["sha256"] == row.checksum
         blocks.append({"label": f"Repair {row.version}", "value": words if same else "its SQL was changed after its proof"})
     return blocks
 
