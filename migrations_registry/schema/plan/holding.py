@@ -26,8 +26,8 @@ def rewritten_tables(work: Work, retyped: Iterable[Ref]) -> set[Ref]:
     found |= {_table_of(work, column) for ref in work.retyped for column in moving_columns(work, ref)}
     found |= {_table_of(work, ref) for ref in work.added | work.rebuilt if ref.kind == "column"}
     found |= {ref for ref in work.rebuilt if ref.kind == "table"}
-    found |= {ref for ref in work.altered if ref.kind == "table" and work.changes[ref] & _REWRITING}
-    found |= {_table_of(work, ref) for ref in work.altered if ref.kind == "column" and "default" in work.changes[ref]
+    found |= {ref for ref in work.altered if ref.kind == "table" and work.changes.get(ref, frozenset()) & _REWRITING}
+    found |= {_table_of(work, ref) for ref in work.altered if ref.kind == "column" and "default" in work.changes.get(ref, ())
               and work.target.items[ref].value.generated}  # fmt: skip
     return {ref for ref in found if ref in work.base.items and ref in work.target.items}
 

@@ -51,6 +51,10 @@ CASES = {
         "CREATE TABLE t (a numeric(10,2), b text) WITH (toast.autovacuum_enabled = off)",
         "CREATE TABLE t (a int[], b timestamptz) WITH (toast.autovacuum_enabled = off)",
     ),
+    "a column that a child has of its own, and nothing else, changes": (
+        "CREATE TABLE up (a int DEFAULT 1); CREATE TABLE t () INHERITS (up)",
+        "CREATE TABLE up (a int DEFAULT 1, b int DEFAULT 2); CREATE TABLE t () INHERITS (up); ALTER TABLE t ALTER b SET DEFAULT 3",
+    ),
     "a serial becomes text": ("CREATE TABLE t (id serial)", "CREATE TABLE t (id text); CREATE SEQUENCE t_other OWNED BY t.id"),
     "a view on what a child gets from its parent": (
         "CREATE TABLE up (a int); CREATE TABLE t () INHERITS (up)",
