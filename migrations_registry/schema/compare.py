@@ -189,8 +189,6 @@ def _whole(ref: Ref, one: Item | None, two: Item | None, left: Items, right: Ite
     own, other = (left, right) if one is not None else (right, left)
     if item.parent_ref in own and item.parent_ref not in other:
         return None
-    if ref.kind == "column" and item.value.inherited:
-        return None  # the parent table's column is the difference
     shown = plain(item.value)
     severity = OBJECT_SEVERITY.get(ref.kind, "medium")
     if one is None:
@@ -219,7 +217,7 @@ def _without_consequences(found: list[Difference], left: Items, right: Items) ->
         item = left.get(d.ref()) or right[d.ref()]
         if d.kind == "column" and d.property == "not_null" and (item.parent_ref, item.value.name) in implied:
             continue
-        if d.kind == "column" and d.property and _comes_from_a_parent(d, item, facts):
+        if d.kind == "column" and (d.property or item.value.inherited) and _comes_from_a_parent(d, item, facts):
             continue
         if d.property == "partition_bound" and (d.ref(), "partition_of") in facts:
             continue
@@ -231,7 +229,10 @@ def _without_consequences(found: list[Difference], left: Items, right: Items) ->
 def _comes_from_a_parent(d: Difference, item: Item, facts: dict[tuple[Ref, str], Difference]) -> bool:
     parents = [item.parent.partition_of] if item.parent.partition_of else item.parent.inherits
     above = [facts.get((Ref("column", f"{parent}.{quote(item.value.name)}"), d.property)) for parent in parents]
-    return any(one is not None and (one.base, one.target) == (d.base, d.target) for one in above)
+    return any(
+        one is not None and (one.change == d.change if not d.property else (one.base, one.target) == (d.base, d.target))
+        for one in above
+    )
 
 
 def _comes_with_its_column(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from environments.catalog.names import dotted, quote
 from environments.catalog.values import Ref
-from migrations_registry.schema.compare import CHANGED, REMOVED, Difference
+from migrations_registry.schema.compare import ADDED, CHANGED, REMOVED, Difference
 from migrations_registry.schema.items import Item, Items
 
+NULLS = "rows may hold NULL"
 _MODIFIERS = re.compile(r"\(([\d, ]+)\)")
 _TEXT = ("text", "character varying")
 #: From -> to without loss, whatever the value (casts of pg_cast that keep every value).
@@ -33,6 +35,8 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
         if owner is not None and owner.value.identity:
             return ""  # the identity goes on behind the rows
         return _removal(item)
+    if difference.change == ADDED:
+        return _refused_by_rows(target[difference.ref()], base, target)
     if difference.change != CHANGED or item is None:
         return ""
     wanted = target[difference.ref()]
@@ -42,6 +46,10 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
             return f"values may not fit from {item.value.type} into {wanted.value.type}"
         if name == "generated" and wanted.value.generated and not item.value.generated:
             return "the values of the column are replaced by generated ones"
+        if name == "not_null" and wanted.value.not_null and not _known_not_null(item):
+            return NULLS
+    if difference.kind == "domain" and name == "not_null" and wanted.value.not_null:
+        return NULLS
     if difference.kind == "subscription" and name in ("two_phase", "failover"):
         return "the subscription must be made anew, and its connection string can't be read back"
     if difference.kind == "table" and name in ("kind", "partition_key", "server"):
@@ -61,11 +69,44 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
         gone = [attribute for attribute in old if attribute not in new]
         if gone:
             return f"attributes are dropped with their values: {', '.join(gone)}"
+        narrowed = [one for one in old if not keeps_every_value(old[one], new[one])]
+        if narrowed:
+            return f"values of attributes may not fit into their new types: {', '.join(narrowed)}"
+    if (difference.kind, name) in (("sequence", "options"), ("column", "identity_options")):
+        before, after = (getattr(one.value, name) for one in (item, wanted))
+        if before is not None and after is not None and (after.minimum > before.minimum or after.maximum < before.maximum):
+            return "the position may lie outside of the new limits"
     if difference.kind in ("domain", "range") and name in ("type", "subtype"):
         old_type, new_type = (getattr(one.value, name) for one in (item, wanted))
         if not keeps_every_value(old_type, new_type):
             return f"values may not fit from {old_type} into {new_type}"
     return ""
+
+
+def _refused_by_rows(item: Item, base: Items, target: Items) -> str:
+    """Why rows that are there may stand in the way of something new: NULLs, or no value at all."""
+    if item.parent_ref not in base or item.parent_ref.kind != "table" or item.parent.kind == "foreign table":
+        return ""
+    if item.ref.kind == "constraint" and item.value.kind in ("primary key", "not null") and item.value.validated:
+        columns = (base.get(Ref("column", f"{item.parent_ref.name}.{dotted(name)}")) for name in item.value.columns)
+        if any(column is not None and not column.value.not_null and not _known_not_null(column) for column in columns):
+            return NULLS
+    if item.ref.kind == "column":
+        value = item.value
+        domain = target.get(Ref("domain", value.type))
+        required = value.not_null or (domain is not None and domain.value.not_null)
+        given = value.default or value.identity or (domain is not None and domain.value.default)
+        if required and not given:
+            return "rows that are there have no value for it, and it may not be NULL"
+    return ""
+
+
+def _known_not_null(column: Item) -> bool:
+    """Whether a check that holds already says so."""
+    said = f"CHECK (({quote(column.value.name)} IS NOT NULL))"
+    return any(
+        one.kind == "check" and one.validated and one.enforced and one.definition == said for one in column.parent.constraints
+    )
 
 
 def version_number(version: str) -> tuple[tuple[int, str], ...]:

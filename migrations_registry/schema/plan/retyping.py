@@ -7,6 +7,7 @@ stand on one another are all renamed before any column moves, and the old ones g
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from environments.catalog.values import Domain, Ref
 from migrations_registry.schema.items import Item
@@ -117,6 +118,8 @@ def _move(work: Work, column: Ref, before: Item, after: Item) -> list[Statement]
     )  # fmt: skip
     if value.default and not value.generated and column not in work.detached:
         found += columns.set_default(after)
+    if value.storage and column not in work.altered:  # a change of type takes the type's own
+        found += columns.extras(after, work.context, replace(value, storage=""))
     return found
 
 
