@@ -12,14 +12,14 @@ not chosen doesn't happen; then neither does what needs it, and so on until noth
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref, Snapshot
-from migrations_registry.schema.compare import ADDED, CHANGED, REMOVED, Difference, DiffResult, changes, same_but_for_the_name
+from migrations_registry.schema.compare import ADDED, REMOVED, Difference, DiffResult, changes, same_but_for_the_name
 from migrations_registry.schema.items import Item, Items, differing_items, plain
 
 #: A change: of a property of an object, or ("") of the whole object with everything on it.
@@ -36,6 +36,7 @@ SHAPE: Mapping[str, frozenset[str]] = {
     "view": frozenset({"columns"}),
     "function": frozenset({"kind", "arguments", "result", "volatility", "aggregate"}),
     "enum": frozenset({"values"}),
+    "base type": frozenset({"options"}),
     "domain": frozenset({"type", "collation"}),
     "constraint": frozenset({"kind", "definition"}),
     "sequence": frozenset(),
@@ -143,10 +144,11 @@ def _every(left: Items, right: Items, apart: Collection[Ref]) -> Iterator[Differ
 
 
 def waiting(seeds: Iterable[Key], needs: Mapping[Key, Collection[Key]]) -> dict[Key, Key]:
-    """What can't happen because of ``seeds`` -> what it waits for at the bottom. ``needs`` maps a change to those that need it."""
+    """What can't happen because of ``seeds`` -> the seed that it waits for. ``needs`` maps a change to those that need it."""
     found = {seed: seed for seed in seeds}
-    queue = list(found)
-    for one in queue:
+    queue = deque(found)
+    while queue:
+        one = queue.popleft()
         for other in sorted(needs.get(one, ())):
             if other not in found:
                 found[other] = found[one]
@@ -183,7 +185,7 @@ def goal(moving: Transition, held: Collection[Key], spelling: Iterable[Differenc
 
 
 def _mixed(moving: Transition, ref: Ref, held: Collection[str]) -> Any:
-    """An object of both with the properties that are ``held`` as in base; what is no property (a definition) goes with the most."""
+    """An object of both with the properties that are ``held`` as in base; a definition, which is none, goes with them."""
     old, new = moving.left[ref].value, moving.right[ref].value
     held = {name for name in held if name not in ("name", "column order")}
     if ref.kind in ("table", "column", "enum", "sequence") or held <= ASIDE:
@@ -234,6 +236,3 @@ def edges(moving: Transition, held: Collection[Key], objects: Items) -> list[tup
     if held:
         found += [edge for edge in moving.base.dependencies if in_base(edge[0])]
     return found
-
-
-__all__ = ["ASIDE", "CHANGED", "SHAPE", "TYPES", "Key", "Transition", "edges", "goal", "key_of", "transition", "waiting"]

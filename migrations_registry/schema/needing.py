@@ -146,24 +146,31 @@ class _Rules:
             table = Ref("table", dotted(*split(self.right[ref].value.owned_by)[:-1]))
             self.together([key, (table, "owner")])
         if part == "kind" and ref.kind in ("table", "view"):
-            for children, change in zip(self.children, (REMOVED, ADDED), strict=True):
-                for item in children.get(ref, ()):
-                    other = self.moving.changes.get((item.ref, ""))
-                    if item.ref.kind in _ATTACHED and other is not None and other.change == change:
-                        self.need(*(([key], [(item.ref, "")]) if change == REMOVED else ([(item.ref, "")], [key])))
-                    self.need([(item.ref, "foreign_options")], [key])
+            self._of_kind(ref, key)
         if part == "replica_identity" and self.right[ref].value.replica_identity.startswith("index "):
-            name = self.right[ref].value.replica_identity.removeprefix("index ")
-            table = self.right[ref].value
-            self.need([key], self.moving.come(Ref("index", dotted(table.schema, name))))
-            self.need([key], self.moving.come(Ref("constraint", dotted(table.schema, table.name, name))))
-            for index in table.indexes:
-                if index.name == name:
-                    self.need([key], [(Ref("column", f"{ref.name}.{dotted(column)}"), "not_null") for column in index.columns])
+            self._of_identity(self.right[ref], key)
         if part in ("definition", "body") and ref.kind in ("constraint", "index"):
             self._columns(self.right[ref], [key])
-            for column in _columns_of(self.left[ref]):
-                self.need(self.moving.go(column), [key])
+            for own in _columns_of(self.left[ref]):
+                self.need(self.moving.go(own), [key])
+
+    def _of_kind(self, ref: Ref, key: Key) -> None:
+        for children, change in zip(self.children, (REMOVED, ADDED), strict=True):
+            for item in children.get(ref, ()):
+                other = self.moving.changes.get((item.ref, ""))
+                if item.ref.kind in _ATTACHED and other is not None and other.change == change:
+                    self.need(*(([key], [(item.ref, "")]) if change == REMOVED else ([(item.ref, "")], [key])))
+                self.need([(item.ref, "foreign_options")], [key])
+
+    def _of_identity(self, item: Item, key: Key) -> None:
+        table = item.value
+        name = table.replica_identity.removeprefix("index ")
+        self.need([key], self.moving.come(Ref("index", dotted(table.schema, name))))
+        self.need([key], self.moving.come(Ref("constraint", dotted(table.schema, table.name, name))))
+        for index in table.indexes:
+            if index.name == name:
+                columns = (Ref("column", f"{item.ref.name}.{dotted(column)}") for column in index.columns)
+                self.need([key], [(column, "not_null") for column in columns])
 
     def of_moved(self, ref: Ref) -> None:
         """An index of the same name on another table: the name is free when its table lets it go."""
@@ -174,40 +181,41 @@ class _Rules:
 
     def of_whole(self, ref: Ref) -> None:
         key = (ref, "")
-        if self.moving.changes[key].change == ADDED:
-            item = self.right[ref]
-            schema = getattr(item.value, "schema", "")
-            if schema:
-                self.need([key], self.moving.come(Ref("schema", schema)))
-            for one in (item, *self.children[1].get(ref, ())):
-                self._columns(one, [key])
-            if item.parent_ref is not None and ref.kind in ("constraint", "index"):
-                self.need([key], [(item.parent_ref, "partition_key"), (item.parent_ref, "persistence")])
-            if ref.kind == "constraint" and item.value.references:
-                self.need([key], [(Ref("table", item.value.references), "persistence")])
-            if ref.kind == "user mapping":
-                self.need([key], [(Ref("server", item.value.server), "")])
-        else:
-            item = self.left[ref]
-            if ref.kind == "schema":
-                for other, one in self.left.items():
-                    if getattr(one.value, "schema", None) == item.value.name:
-                        self.need([key], [(other, ""), (other, "schema")])
-            for one in (item, *self.children[0].get(ref, ())):
-                for column in _columns_of(one):
-                    self.need(self.moving.go(column), [key])
-            if ref.kind == "constraint" and item.value.references:
-                tables = [item.parent_ref, Ref("table", item.value.references)]
-                self.need([(table, "persistence") for table in tables if table is not None], [key])
-            if ref.kind == "user mapping":
-                self.need([(Ref("server", item.value.server), "")], [key])
+        added = self.moving.changes[key].change == ADDED
+        item = (self.right if added else self.left)[ref]
+        (self._of_added if added else self._of_removed)(item, key)
+        if ref.kind == "user mapping":
+            server = (Ref("server", item.value.server), "")
+            self.need(*(([key], [server]) if added else ([server], [key])))
         if ref.kind == "constraint" and item.value.kind in ("primary key", "not null"):
             self.together([key, *((column, "not_null") for column in _columns_of(item))])
         if ref.kind == "sequence" and item.value.owned_by:
-            side, change = (self.right, ADDED) if ref in self.right else (self.left, REMOVED)
+            side, change = (self.right, ADDED) if added else (self.left, REMOVED)
             column = self.moving.whole(Ref("column", item.value.owned_by), side, change)
-            if column is not None:
-                self.together([column, key])
+            self.together([key, *([column] if column is not None else [])])
+
+    def _of_added(self, item: Item, key: Key) -> None:
+        schema = getattr(item.value, "schema", "")
+        if schema:
+            self.need([key], self.moving.come(Ref("schema", schema)))
+        for one in (item, *self.children[1].get(item.ref, ())):
+            self._columns(one, [key])
+        if item.parent_ref is not None and item.ref.kind in ("constraint", "index"):
+            self.need([key], [(item.parent_ref, "partition_key"), (item.parent_ref, "persistence")])
+        if item.ref.kind == "constraint" and item.value.references:
+            self.need([key], [(Ref("table", item.value.references), "persistence")])
+
+    def _of_removed(self, item: Item, key: Key) -> None:
+        if item.ref.kind == "schema":
+            for other, one in self.left.items():
+                if getattr(one.value, "schema", None) == item.value.name:
+                    self.need([key], [(other, ""), (other, "schema")])
+        for one in (item, *self.children[0].get(item.ref, ())):
+            for column in _columns_of(one):
+                self.need(self.moving.go(column), [key])
+        if item.ref.kind == "constraint" and item.value.references:
+            tables = [item.parent_ref, Ref("table", item.value.references)]
+            self.need([(table, "persistence") for table in tables if table is not None], [key])
 
     def _columns(self, item: Item, keys: list[Key]) -> None:
         for column in _columns_of(item):
@@ -249,7 +257,7 @@ class _Rules:
                 if item.value.of_type and ref in self.left and ref in self.right:
                     self._of_typed(item, place)
 
-    def _of_child(self, child: Item, parent: Ref, place: int) -> None:
+    def _of_child(self, child: Item, parent: Ref, place: int) -> None:  # noqa: PLR0912 (one rule for each way of being a child)
         moving, ref = self.moving, child.ref
         links: list[Key] = [key for key in self._links(ref) if key in moving.changes]
         both = ref in self.left and ref in self.right

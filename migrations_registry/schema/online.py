@@ -420,6 +420,8 @@ class _Builder:
     def _not_null(self, step: Step, item: Item) -> bool | None:
         """SET NOT NULL reads the whole table under its lock, unless a constraint has proved it before."""
         wanted = [s for s in step.statements if s.sql.endswith(" SET NOT NULL")]
+        if item.ref not in self.base:
+            return None  # it comes from a parent, and is made the table's own
         before = self.base[item.ref].value
         busy = item.value.identity and not before.identity
         if len(wanted) != 1 or item.parent.kind != "table" or busy or self._has_heirs(item.parent) or self._moves(item.ref, item):
