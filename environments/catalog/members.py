@@ -77,10 +77,14 @@ class Members:
         self.columns: dict[int, tuple[Column, ...]] = {}
         self.indexes: dict[int, tuple[Index, ...]] = {}
         self.constraints: dict[int, tuple[Constraint, ...]] = {}
+        #: Relation -> (column, name) of NOT NULL constraints that say no more than the column.
+        self.not_null_names: dict[int, list[tuple[str, str]]] = {}
         self.replica_identities: dict[int, str] = {}
         self._equal_columns: dict[Any, Column] = {}
         #: Index behind a constraint -> the constraint's ``index_options`` and whether it is clustered.
         self._behind: dict[int, tuple[tuple[str, ...], bool, str]] = {}
+        #: Partition -> (trigger, how it fires) where the one above fires otherwise.
+        self.trigger_states: dict[int, list[tuple[str, str]]] = {}
         self.triggers = self._triggers()
         self.rules = self._rules()
         self.policies = self._policies()
@@ -203,6 +207,7 @@ class Members:
             comment = comment_of("pg_constraint", oid)
             plain = kind == "n" and validated and not no_inherit and not comment
             if plain and self._says_no_more(relation, name, columns, inherited=inherited):
+                self.not_null_names.setdefault(relation, []).append((columns[0], name))
                 continue
             index_options, clustered, index_comment = self._behind.get(index, NO_INDEX) if kind in "pux" else NO_INDEX
             found[relation].append(
@@ -260,6 +265,8 @@ class Members:
                 comment = self._of("trigger", "pg_trigger", row.tgrelid, row)
                 trigger = Trigger(row.name, row.definition, enabled(row.enabled), row.function, comment, row.inherited)
                 found[row.tgrelid] += (trigger,)
+                if row.enabled_above is not None and row.enabled_above != row.enabled:
+                    self.trigger_states.setdefault(row.tgrelid, []).append((row.name, enabled(row.enabled)))
         return found
 
     def _rules(self) -> dict[int, tuple[Rule, ...]]:

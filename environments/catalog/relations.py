@@ -72,6 +72,8 @@ class Relations:
             triggers=members.triggers.get(oid, ()),
             rules=members.rules.get(oid, ()),
             policies=members.policies.get(oid, ()),
+            trigger_states=tuple(members.trigger_states.get(oid, ())),
+            not_null_names=tuple(members.not_null_names.get(oid, ())),
             estimated_rows=int(row.rows),
             pages=row.pages,
             **self.access.of("pg_class", oid),

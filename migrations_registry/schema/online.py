@@ -14,9 +14,9 @@ from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
 from migrations_registry.schema.plan import Step
 from migrations_registry.schema.plan.work import Key
-from migrations_registry.schema.render.columns import table_word
+from migrations_registry.schema.render import not_null
+from migrations_registry.schema.render.clauses import relation, table_word
 from migrations_registry.schema.render.constraints import key_index, key_using_index
-from migrations_registry.schema.render.tables import relation
 from migrations_registry.schema.segments import Node, Segment, Way, arrange
 from migrations_registry.schema.statements import (
     BUILDS_ONLINE,
@@ -340,8 +340,6 @@ class _Builder:
         kind = item.value.kind
         if kind in ("primary key", "unique"):
             return self._key(step, item)
-        if kind == "not null":
-            return self._named_not_null(step, item)
         return self._validation(step)
 
     def _validation(self, step: Step) -> bool | None:
@@ -393,24 +391,6 @@ class _Builder:
             if key[0] == "alter" and key[1].kind == "column" and not self._moves(key[1], item)
         }
 
-    def _named_not_null(self, step: Step, item: Item) -> bool | None:
-        if self.version < 18 or item.parent.kind != "table" or not item.value.validated or self._has_heirs(item.parent):
-            return None
-        added = [s for s in step.statements if " ADD CONSTRAINT " in s.sql]
-        if len(added) != 1:
-            return None
-        was = self.base.get(Ref("column", f"{item.parent_ref.name}.{dotted(item.value.columns[0])}"))  # type: ignore[union-attr]
-        nullable = was is not None and not was.value.not_null
-        kept = [s for s in step.statements if s not in added and not (nullable and s.sql.endswith(" DROP NOT NULL"))]
-        now = replace(added[0], sql=f"{added[0].sql} NOT VALID", hazards=())
-        drops = [s for s in kept if s.sql.endswith(" DROP NOT NULL")]
-        number = self._node([*drops, now, *(s for s in kept if s not in drops)], Way.TOGETHER, self._needs(step))
-        check = self._validate(item, item.value.name, added[0].object)
-        last = self._checked([check], {number})
-        self.ends[step.key] = _Ends(number, last)
-        self.online.add(step.key)
-        return True
-
     def _validate(self, item: Item, name: str, of: str) -> Statement:
         made = say("ALTER {} {} VALIDATE CONSTRAINT {}", table_word(item.parent), relation(item), ident(name), lock=SHARE_UPDATE)
         return replace(made, object=of)
@@ -419,40 +399,37 @@ class _Builder:
 
     def _not_null(self, step: Step, item: Item) -> bool | None:
         """SET NOT NULL reads the whole table under its lock, unless a constraint has proved it before."""
-        wanted = [s for s in step.statements if s.sql.endswith(" SET NOT NULL")]
+        wanted = [s for s in step.statements if s.sql.endswith(" SET NOT NULL") or " ADD CONSTRAINT " in s.sql]
         if item.ref not in self.base:
             return None  # it comes from a parent, and is made the table's own
-        before = self.base[item.ref].value
-        busy = item.value.identity and not before.identity
-        if len(wanted) != 1 or item.parent.kind != "table" or busy or self._has_heirs(item.parent) or self._moves(item.ref, item):
+        busy = item.value.identity and not self.base[item.ref].value.identity
+        if item.parent.kind != "table" or busy or self._has_heirs(item.parent) or self._moves(item.ref, item):
             return None
-        others = [s for s in step.statements if s not in wanted]
-        head = (table_word(item.parent), relation(item))
-        column = item.value.name
-        if self.version >= 18:
+        if len(wanted) != 1 or not wanted[0].hazards:
+            return self._validation(step)
+        (now,) = wanted
+        head, column = (table_word(item.parent), relation(item)), item.value.name
+        after: list[Statement] = []
+        if " ADD CONSTRAINT " in now.sql:  # with a name of its own
+            constraint = not_null.named(item.value, item.parent)
+            name = constraint.name if constraint is not None else ""
+            add = replace(now, sql=f"{now.sql} NOT VALID", hazards=())
+        elif self.version >= 18:
             name = default_name(item.parent.name, column, "not_null")
             if name in self._constraint_names(item):
                 return None
             add = say("ALTER {} {} ADD CONSTRAINT {} NOT NULL {} NOT VALID", *head, ident(name), ident(column), lock=EXCLUSIVE)
-            after: list[Statement] = []
         else:
-            names = self._constraint_names(item)
-            name = default_name(item.parent.name, column, "is_not_null")
+            name, names = default_name(item.parent.name, column, "is_not_null"), self._constraint_names(item)
             while name in names:
                 name = default_name(item.parent.name, f"{column}_{len(name)}", "is_not_null_again")
-            add = say(
-                "ALTER {} {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID",
-                *head,
-                ident(name),
-                ident(column),
-                lock=EXCLUSIVE,
-            )
-            after = [
-                replace(wanted[0], hazards=()),
-                replace(say("ALTER {} {} DROP CONSTRAINT {}", *head, ident(name), lock=EXCLUSIVE), object=wanted[0].object),
-            ]
-        number = self._node([*others, replace(add, object=wanted[0].object)], Way.TOGETHER, self._needs(step))
-        last = self._checked([self._validate(item, name, wanted[0].object)], {number})
+            check = "ALTER {} {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID"
+            add = say(check, *head, ident(name), ident(column), lock=EXCLUSIVE)
+            gone = say("ALTER {} {} DROP CONSTRAINT {}", *head, ident(name), lock=EXCLUSIVE)
+            after = [replace(now, hazards=()), replace(gone, object=now.object)]
+        first = [replace(add, object=now.object) if s is now else s for s in step.statements]
+        number = self._node(first, Way.TOGETHER, self._needs(step))
+        last = self._checked([self._validate(item, name, now.object)], {number})
         if after:
             last = self._node(after, Way.TOGETHER, {last})
         self.ends[step.key] = _Ends(number, last)

@@ -129,7 +129,7 @@ def _not_null_names(base: Snapshot, rename: Rename, table: str, there: list[Stat
     value = base.tables.get(table)
     if base.major_version < 18 or value is None:
         return base
-    listed = {one.columns for one in value.constraints if one.kind == "not null"}
+    listed, known = {one.columns for one in value.constraints if one.kind == "not null"}, dict(value.not_null_names)
     for column in value.columns:
         if not column.not_null or column.inherited or (column.name,) in listed:
             continue
@@ -139,12 +139,13 @@ def _not_null_names(base: Snapshot, rename: Rename, table: str, there: list[Stat
             was = default_name(value.name, split(rename.old)[-1], "not_null")
         else:
             continue
-        now = default_name(value.name, column.name, "not_null")
+        before = split(rename.old)[-1] if rename.kind == "column" else column.name
+        was, now = known.pop(before, was), default_name(value.name, column.name, "not_null")
         head = ident(value.schema, value.name)
         for statements, old, new in ((there, was, now), (back, now, was)):
             made = say("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", head, ident(old), ident(new), lock=EXCLUSIVE)
             statements.append(replace(made, object=f"{rename.kind} {rename.old}"))
-    return base
+    return replace(base, tables={**base.tables, table: replace(value, not_null_names=tuple(known.items()))})
 
 
 # --- the snapshot under the new name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from environments.catalog.names import dotted
@@ -204,11 +204,21 @@ def _changes(selected: list[Difference], left: Items, right: Items) -> dict[Ref,
     for d in selected:
         if d.property:
             found.setdefault(d.ref(), set()).add(d.property)
-        elif d.kind == "constraint":
-            item = left.get(d.ref()) or right[d.ref()]
-            if item.value.kind == "primary key":  # the comparison counts its columns' NOT NULL as part of it
-                for name in item.value.columns:
-                    column = Ref("column", f"{d.object.removesuffix('.' + dotted(item.value.name))}.{dotted(name)}")
-                    if column in left and column in right and left[column].value.not_null != right[column].value.not_null:
-                        found.setdefault(column, set()).add("not_null")
+        for column in _filled(d, left, right):
+            found.setdefault(column, set()).add("not_null")
     return {ref: frozenset(properties) for ref, properties in found.items()}
+
+
+def _filled(d: Difference, left: Items, right: Items) -> Iterator[Ref]:
+    """Columns whose NOT NULL changes with a constraint: with a primary key, and with one that says NOT NULL itself."""
+    for side in (left, right) if d.kind == "constraint" and d.property != "comment" else ():
+        item = side.get(d.ref())
+        if item is None or not (item.value.kind == "not null" or (item.value.kind == "primary key" and not d.property)):
+            continue
+        for name in item.value.columns:
+            column = Ref("column", dotted(item.parent.schema, item.parent.name, name))
+            one, two = left.get(column), right.get(column)
+            if one is None or two is None:
+                continue
+            if item.value.kind == "not null" or one.value.not_null != two.value.not_null:
+                yield column

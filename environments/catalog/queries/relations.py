@@ -83,7 +83,9 @@ def queries(version: int) -> dict[str, str]:
                  AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
             WHERE c.relnamespace {IN_SCOPE} AND {own("pg_class", "c.oid")}""",
         "triggers": f"""SELECT t.oid, t.tgrelid, t.tgname AS name, pg_get_triggerdef(t.oid) AS definition, t.tgenabled AS enabled,
-                t.tgparentid <> 0 AS inherited, {qualified("p.proname", "pn.nspname")} AS function
+                t.tgparentid <> 0 AS inherited,
+                CASE WHEN t.tgparentid <> 0 THEN (SELECT a.tgenabled FROM pg_trigger a WHERE a.oid = t.tgparentid) END AS enabled_above,
+                {qualified("p.proname", "pn.nspname")} AS function
             FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
             JOIN pg_namespace pn ON pn.oid = p.pronamespace
             WHERE NOT t.tgisinternal AND c.relnamespace {IN_SCOPE} AND {own("pg_trigger", "t.oid")} ORDER BY t.tgname""",

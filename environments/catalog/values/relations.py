@@ -177,6 +177,10 @@ class Table:
     triggers: tuple[Trigger, ...] = ()
     rules: tuple[Rule, ...] = ()
     policies: tuple[Policy, ...] = ()
+    #: (trigger, how it fires) where a partition's trigger fires otherwise than that of the table above, which it comes from.
+    trigger_states: tuple[tuple[str, str], ...] = ()
+    #: (column, constraint) where a NOT NULL that says no more than its column has another name than PostgreSQL makes of it.
+    not_null_names: tuple[tuple[str, str], ...] = unlike(())
     estimated_rows: int = unlike(-1)
     pages: int = unlike(0)
 

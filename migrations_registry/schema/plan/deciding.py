@@ -14,6 +14,12 @@ def decide(work: Work) -> None:
     for ref, properties in work.changes.items():
         if ref.kind in ("settings", "default privileges"):
             continue
+        if (
+            ref.kind == "constraint"
+            and base[ref].value.kind == target[ref].value.kind == "not null"
+            and properties != {"comment"}
+        ):
+            continue  # a change of the column
         if ref in work.rebuilt_types:
             work.retyped.add(ref)
             continue

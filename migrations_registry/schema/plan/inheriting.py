@@ -62,7 +62,7 @@ def inherit(work: Work) -> None:
     """Gives children back what is their own where a statement for the parent changes theirs too."""
     passed: dict[Ref, frozenset[str]] = {}
     target = work.target.items
-    for table in _from_the_top(work):
+    for table in from_the_top(work):
         for column in target[table].value.columns:
             ref = Ref("column", f"{table.name}.{dotted(column.name)}")
             if ref not in target:
@@ -106,7 +106,7 @@ def _restore(work: Work, ref: Ref, taken: dict[Ref, frozenset[str]]) -> frozense
     return frozenset(changed) | properties
 
 
-def _from_the_top(work: Work) -> list[Ref]:
+def from_the_top(work: Work) -> list[Ref]:
     """The tables of target, parents before children."""
     found: dict[Ref, None] = {}
 

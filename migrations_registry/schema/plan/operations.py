@@ -7,14 +7,15 @@ from dataclasses import replace
 from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref
 from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.plan.firing import set_states
 from migrations_registry.schema.plan.holding import family, hold, rewritten_tables
 from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_by_itself, has_children
 from migrations_registry.schema.plan.remaking import remake
 from migrations_registry.schema.plan.retyping import retype
 from migrations_registry.schema.plan.work import Work, table_of
-from migrations_registry.schema.render import columns, roles, tables, types
+from migrations_registry.schema.render import columns, roles, sequences, tables, types
 from migrations_registry.schema.render.access import created
-from migrations_registry.schema.render.constraints import constraint_address, make_plain
+from migrations_registry.schema.render.constraints import constraint_address
 from migrations_registry.schema.statements import Statement
 
 
@@ -31,6 +32,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             (item.parent_ref in gone and not _refers_elsewhere(item) and not _in_a_circle(work, ref, gone))
             or (ref.kind == "sequence" and _goes_with_its_column(item, gone))
             or (ref.kind == "column" and goes_by_itself(work, ref))
+            or _is_not_null(item)  # it goes with its column, or the change of the column takes it off
         ):
             continue
         else:
@@ -43,18 +45,19 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             work.operations["alter", ref] = roles.privileges_statements(base.get(ref), item)
         elif ref.kind == "column" and (item.parent_ref in made or comes_by_itself(work, ref)):
             continue
-        elif ref.kind == "constraint" and item.value.kind == "not null":
-            work.operations["create", ref] = _not_null(work, item, made)
+        elif _is_not_null(item):
+            if item.parent_ref in made or _column_of(item) in made:
+                work.operations["create", ref] = _beyond_the_definition(work, item)
         else:
             numbered = ref.kind == "column" and item.value.identity and has_children(work, item)
             make = columns.create_numbered if numbered else work.kind(ref).create
             work.operations["create", ref] = make(item, work.context)
             if ref.kind == "sequence" and item.value.owned_by:
-                work.operations["own", ref] = columns.own_sequence(item)
+                work.operations["own", ref] = sequences.own(item)
                 column = Ref("column", item.value.owned_by)
                 counts = column in target and target[column].value.type in columns.WHOLE_NUMBERS
                 if column in base and counts and (column not in made or target[column].parent_ref in work.rebuilt):
-                    work.operations["own", ref].append(columns.continue_after_rows(target[column], item.value.options))
+                    work.operations["own", ref].append(sequences.continue_after_rows(target[column], item.value.options))
             if ref.kind == "table":
                 work.operations["finish", ref] = tables.finish(item, None)
     for ref, properties in work.changes.items():
@@ -65,7 +68,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
         if ref in work.rebuilt or ref in work.retyped:
             continue
         if ref.kind == "sequence" and "owned_by" in properties and ("own", ref) not in work.operations:
-            work.operations["own", ref] = columns.own_sequence(target[ref])
+            work.operations["own", ref] = sequences.own(target[ref])
     _families(work, gone)
     for ref, statements in work.altered.items():
         work.operations["alter", ref] = statements
@@ -76,7 +79,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
                 # The change of the column sets the default only where the default or the type differs.
                 altered, again = work.altered.get(ref, []), columns.set_default(target[ref])
                 work.operations["alter", ref] = altered if again[0] in altered else [*altered, *again]
-    _column_details(work, gone)
+    _identities(work)
     _sequences_that_stay(work, gone)
     retype(work)
     hold(work)
@@ -89,6 +92,7 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             work.operations["alter", ref] = types.alter_type(loose, target[ref], changed, work.context) or []
     _replica_identities(work, made)
     _toast_options(work, made)
+    set_states(work, made)
 
 
 def _toast_options(work: Work, made: set[Ref]) -> None:
@@ -112,13 +116,13 @@ def _sequences_that_stay(work: Work, gone: set[Ref]) -> None:
     for ref, item in work.base.items.items():
         if ref.kind == "sequence" and ref not in gone and ref in work.target.items and _goes_with_its_column(item, gone):
             after = work.target.items[ref]
-            work.operations["detach", ref] = columns.own_sequence(Item(ref, replace(item.value, owned_by="")))
+            work.operations["detach", ref] = sequences.own(Item(ref, replace(item.value, owned_by="")))
             if after.value.owned_by:
-                work.operations["own", ref] = columns.own_sequence(after)
+                work.operations["own", ref] = sequences.own(after)
 
 
-def _column_details(work: Work, gone: set[Ref]) -> None:
-    """Identities change hands in two steps; a NOT NULL constraint with a name of its own takes the column's NOT NULL along."""
+def _identities(work: Work) -> None:
+    """Identities change hands in two steps."""
     base, target = work.base.items, work.target.items
     for ref in work.altered:
         if ref.kind == "column" and ref in base and bool(base[ref].value.identity) != bool(target[ref].value.identity):
@@ -127,11 +131,6 @@ def _column_details(work: Work, gone: set[Ref]) -> None:
                 work.operations["detach", ref] = columns.drop_identity(base[ref])
             elif base[ref].value.default and not base[ref].value.generated:
                 work.operations["detach", ref] = columns.drop_default(base[ref])
-    for ref in work.removed:
-        if ref.kind == "constraint" and base[ref].value.kind == "not null" and ("drop", ref) in work.operations:
-            column = Ref("column", f"{base[ref].parent_ref.name}.{dotted(*base[ref].value.columns)}")  # type: ignore[union-attr]
-            if column in target and target[column].value.not_null and column not in gone:
-                work.operations["drop", ref] = make_plain(base[ref])
 
 
 def _replica_identities(work: Work, made: set[Ref]) -> None:
@@ -182,16 +181,20 @@ def _types_of(table: Item) -> set[Ref]:
     return {Ref("composite", dotted(*split(table.value.of_type)))} if table.value.of_type else set()
 
 
-def _not_null(work: Work, item: Item, made: set[Ref]) -> list[Statement]:
-    """A NOT NULL with a name of its own: the definition of a new column says it, and an old column may say another."""
-    column = Ref("column", f"{item.parent_ref.name}.{dotted(*item.value.columns)}")  # type: ignore[union-attr]
-    if item.value.validated and (item.parent_ref in made or column in made):
+def _is_not_null(item: Item) -> bool:
+    return item.ref.kind == "constraint" and bool(item.value.kind == "not null")
+
+
+def _column_of(constraint: Item) -> Ref:
+    """The column of a NOT NULL constraint."""
+    return Ref("column", dotted(constraint.parent.schema, constraint.parent.name, *constraint.value.columns))
+
+
+def _beyond_the_definition(work: Work, item: Item) -> list[Statement]:
+    """What the definition of a new column can't say of its NOT NULL constraint."""
+    if item.value.validated:
         return created(constraint_address(item), item.value, work.context)
-    found = work.kind(item.ref).create(item, work.context)
-    before = work.base.items.get(column)
-    if before is not None and before.value.not_null and columns.named_not_null(before.value, before.parent) is None:
-        found.insert(0, columns.drop_not_null(work.target.items[column]))  # there can be only one
-    return found
+    return work.kind(item.ref).create(item, work.context)
 
 
 def _in_a_circle(work: Work, child: Ref, gone: set[Ref]) -> bool:

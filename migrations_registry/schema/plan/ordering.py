@@ -7,6 +7,7 @@ from typing import Any
 from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref, Table
 from migrations_registry.schema.items import Item, Items
+from migrations_registry.schema.plan.firing import order_states
 from migrations_registry.schema.plan.holding import order_held
 from migrations_registry.schema.plan.inheriting import above, parents
 from migrations_registry.schema.plan.remaking import order_remade
@@ -210,6 +211,9 @@ def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:
     if verb in ("join", "finish"):
         first(("alter", ref), key)
         first(("create", ref), key)
+    if verb == "finish":
+        first(("join", ref), key)
+        order_states(work, key, first)
 
 
 def _order_attaching(work: Work, key: Key, parent: Ref, first: Any) -> None:

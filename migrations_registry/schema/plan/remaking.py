@@ -15,7 +15,7 @@ from environments.catalog.names import dotted, quote
 from environments.catalog.values import Column, Ref, Table
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.plan.work import Work, table_of
-from migrations_registry.schema.render import columns
+from migrations_registry.schema.render import sequences
 from migrations_registry.schema.statements import EXCLUSIVE, MAY_FAIL, REWRITES, Statement, comma, compose, ident, raw, say
 
 
@@ -111,5 +111,5 @@ def _refill(work: Work, old: Item, new: Item, kept: list[tuple[Column, Column]])
         if now.identity and (now.identity_options is None or now.identity_options.increment > 0):
             column = work.target.items[Ref("column", f"{new.ref.name}.{quote(was.name)}")]
             if now.identity_options is not None:
-                found.append(columns.continue_after_rows(column, now.identity_options))
+                found.append(sequences.continue_after_rows(column, now.identity_options))
     return found

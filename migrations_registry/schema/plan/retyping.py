@@ -13,6 +13,7 @@ from environments.catalog.values import Domain, Ref
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.plan.work import Work
 from migrations_registry.schema.render import columns, types
+from migrations_registry.schema.render.clauses import table_word
 from migrations_registry.schema.statements import Statement, ident, name, raw, say
 
 #: What is given another type by way of a new type, where ALTER TYPE can't.
@@ -95,7 +96,7 @@ def _to_text(work: Work, ref: Ref) -> list[Statement]:
     for column, before, after in _columns(work, ref):
         found += _without_default(work, column, before)
         table = after.parent
-        head = (columns.table_word(table), ident(table.schema, table.name), ident(after.value.name))
+        head = (table_word(table), ident(table.schema, table.name), ident(after.value.name))
         found.append(say("ALTER {} {} ALTER COLUMN {} TYPE {}", *head, raw(_through(after)), lock="ACCESS EXCLUSIVE"))
     return found
 
@@ -111,7 +112,7 @@ def _move(work: Work, column: Ref, before: Item, after: Item) -> list[Statement]
     found.append(
         say(
             "ALTER {} {} ALTER COLUMN {} TYPE {} USING {}::{}::{}",
-            columns.table_word(table), ident(table.schema, table.name),
+            table_word(table), ident(table.schema, table.name),
             ident(value.name), raw(value.type), ident(value.name), raw(_through(after)), raw(value.type),
             lock="ACCESS EXCLUSIVE", hazards=_HAZARDS,
         )
@@ -130,7 +131,7 @@ def _recollate(work: Work, ref: Ref) -> None:
     moves = []
     for _, _, after in _columns(work, ref):
         table, value = after.parent, after.value
-        parts = (columns.table_word(table), ident(table.schema, table.name), ident(value.name), raw(value.type), name(ref.name))
+        parts = (table_word(table), ident(table.schema, table.name), ident(value.name), raw(value.type), name(ref.name))
         moves.append(say("ALTER {} {} ALTER COLUMN {} TYPE {} COLLATE {}", *parts, lock="ACCESS EXCLUSIVE", hazards=_HAZARDS[:1]))
     work.operations["move", ref] = moves
     work.operations["discard", ref] = [say("DROP COLLATION {}", aside)]

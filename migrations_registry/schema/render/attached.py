@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from environments.catalog.values import Table
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.render.access import STATES, Address, Context, altered, created
-from migrations_registry.schema.render.tables import relation
+from migrations_registry.schema.render.clauses import relation
 from migrations_registry.schema.statements import (
     AUTHORISATION,
     EXCLUSIVE,
@@ -25,7 +26,7 @@ def trigger_address(item: Item) -> Address:
 def create_trigger(item: Item, context: Context) -> list[Statement]:
     found = [say("{}", raw(item.value.definition), lock=SHARE_ROW)]
     if item.value.enabled != "origin":
-        found += _state("TRIGGER", item)
+        found.append(_state("TRIGGER", item))
     return found + created(trigger_address(item), item.value, context)
 
 
@@ -36,13 +37,19 @@ def drop_trigger(item: Item) -> list[Statement]:
 def alter_trigger(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
     if "definition" in changed:
         return None
-    found = _state("TRIGGER", new) if "enabled" in changed else []
+    found = [_state("TRIGGER", new)] if "enabled" in changed else []
     return found + altered(trigger_address(new), old.value, new.value, changed)
 
 
-def _state(word: str, item: Item) -> list[Statement]:
+def _state(word: str, item: Item) -> Statement:
     parts = (relation(item), raw(STATES[item.value.enabled]), raw(word), ident(item.value.name))
-    return [say("ALTER TABLE {} {} {} {}", *parts, lock=SHARE_ROW)]
+    return say("ALTER TABLE {} {} {} {}", *parts, lock=SHARE_ROW)
+
+
+def trigger_state(table: Table, trigger: str, state: str) -> Statement:
+    """How the trigger of a table above fires on a partition, and on those below that."""
+    parts = (ident(table.schema, table.name), raw(STATES[state]), ident(trigger))
+    return say("ALTER TABLE {} {} TRIGGER {}", *parts, lock=SHARE_ROW)
 
 
 def rule_address(item: Item) -> Address:
@@ -52,7 +59,7 @@ def rule_address(item: Item) -> Address:
 def create_rule(item: Item, context: Context) -> list[Statement]:
     found = [say("{}", raw(item.value.definition), lock=EXCLUSIVE)]
     if item.value.enabled != "origin":
-        found += _state("RULE", item)
+        found.append(_state("RULE", item))
     return found + created(rule_address(item), item.value, context)
 
 
@@ -63,7 +70,7 @@ def drop_rule(item: Item) -> list[Statement]:
 def alter_rule(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
     if "definition" in changed:
         return None
-    found = _state("RULE", new) if "enabled" in changed else []
+    found = [_state("RULE", new)] if "enabled" in changed else []
     return found + altered(rule_address(new), old.value, new.value, changed)
 
 

@@ -1,4 +1,4 @@
-"""Columns, sequences and the small clauses that tables are made of."""
+"""Columns: how they are made, dropped and altered."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from environments.catalog.values import Column, Constraint, Sequence, SequenceOptions, Table
+from environments.catalog.values import Column, SequenceOptions, Table
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.lossy import rewrites
+from migrations_registry.schema.render import not_null, sequences
 from migrations_registry.schema.render.access import Address, Context, altered, created
+from migrations_registry.schema.render.clauses import changed_foreign_options, foreign_options, sequence_options, table_word
 from migrations_registry.schema.statements import (
     BUILDS,
     EXCLUSIVE,
     LOSES_DATA,
     MAY_FAIL,
     REWRITES,
-    SCANS,
     SHARE_UPDATE,
     Statement,
     comma,
@@ -24,14 +25,9 @@ from migrations_registry.schema.statements import (
     ident,
     key_value,
     literal,
-    name,
     raw,
     say,
 )
-
-
-def table_word(table: Table) -> sql.Composable:
-    return raw("FOREIGN TABLE" if table.kind == "foreign table" else "TABLE")
 
 
 def column_address(item: Item) -> Address:
@@ -45,26 +41,6 @@ def column_address(item: Item) -> Address:
     )
 
 
-def named_not_null(column: Column, table: Table) -> Constraint | None:
-    """The constraint with a name of its own (PostgreSQL 18) that says NOT NULL, where a definition can hold it."""
-    for constraint in table.constraints:
-        if constraint.kind == "not null" and constraint.columns == (column.name,) and not constraint.inherited:
-            return constraint
-    return None
-
-
-def not_null(column: Column, table: Table) -> sql.Composable | None:
-    """NOT NULL as a definition says it; what isn't valid for the old rows can only be added."""
-    named = named_not_null(column, table)
-    if named is None:
-        return raw("NOT NULL") if column.not_null else None
-    return compose("CONSTRAINT {} {}", ident(named.name), raw(_without_column(named))) if named.validated else None
-
-
-def _without_column(constraint: Constraint) -> str:
-    return "NOT NULL NO INHERIT" if constraint.no_inherit else "NOT NULL"
-
-
 def definition(column: Column, table: Table | None) -> sql.Composable:
     """One line of CREATE TABLE or ADD COLUMN. Storage, compression and statistics come by :func:`extras`."""
     parts: list[sql.Composable] = [ident(column.name), raw(column.type)]
@@ -73,7 +49,7 @@ def definition(column: Column, table: Table | None) -> sql.Composable:
     if column.collation:
         parts.append(compose("COLLATE {}", raw(column.collation)))
     parts += _value(column)
-    filled = not_null(column, table) if table is not None else raw("NOT NULL") if column.not_null else None
+    filled = not_null.clause(column, table) if table is not None else raw("NOT NULL") if column.not_null else None
     if filled is not None:
         parts.append(filled)
     return sql.SQL(" ").join(parts)
@@ -84,7 +60,7 @@ def says_more(column: Column, table: Table, parent: Column | None) -> bool:
     return parent is not None and (
         (column.default, column.generated) != (parent.default, parent.generated)
         or (column.not_null and not parent.not_null)
-        or named_not_null(column, table) is not None
+        or not_null.named(column, table) is not None
     )
 
 
@@ -93,8 +69,8 @@ def override(column: Column, table: Table, parent: Column | None) -> sql.Composa
     parts: list[sql.Composable] = []
     if column.default and not column.generated and (parent is None or parent.default != column.default):
         parts += _value(column)
-    filled = not_null(column, table)
-    if filled is not None and (parent is None or not parent.not_null or named_not_null(column, table)):
+    filled = not_null.clause(column, table)
+    if filled is not None and (parent is None or not parent.not_null or not_null.named(column, table)):
         parts.append(filled)
     return sql.SQL(" ").join([ident(column.name), raw("WITH OPTIONS"), *parts]) if parts else None
 
@@ -110,29 +86,6 @@ def _value(column: Column) -> list[sql.Composable]:
 def _identity(column: Column) -> sql.Composable:
     options = column.identity_options or SequenceOptions()
     return compose("GENERATED {} AS IDENTITY ({})", raw(column.identity.upper()), sequence_options(options))
-
-
-def sequence_options(options: SequenceOptions) -> sql.Composable:
-    return compose(
-        "START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {}",
-        literal(options.start), literal(options.increment), literal(options.minimum), literal(options.maximum),
-        literal(options.cache), raw("CYCLE" if options.cycle else "NO CYCLE"),
-    )  # fmt: skip
-
-
-def foreign_options(options: tuple[str, ...]) -> sql.Composable:
-    return comma([compose("{} {}", ident(key), literal(value)) for key, value in map(key_value, options)])
-
-
-def changed_foreign_options(old: tuple[str, ...], new: tuple[str, ...]) -> sql.Composable:
-    before, after = dict(map(key_value, old)), dict(map(key_value, new))
-    parts: list[sql.Composable] = [compose("DROP {}", ident(key)) for key in before if key not in after]
-    parts += [
-        compose("{} {} {}", raw("SET" if key in before else "ADD"), ident(key), literal(value))
-        for key, value in after.items()
-        if before.get(key) != value
-    ]
-    return comma(parts)
 
 
 #: The storage of types that can be stored outside of the row and are not "extended" by themselves (pg_type.typstorage).
@@ -197,12 +150,7 @@ def create_numbered(item: Item, context: Context) -> list[Statement]:
             called, ident(column.name), literal(options.start), literal(options.increment), called, hazards=(REWRITES,),
         )
     )  # fmt: skip
-    named = named_not_null(column, table)
-    if named is None or named.validated:
-        found += set_not_null(item)
-    if named is not None and named.validated:
-        head = (called, ident(named.name), ident(column.name), raw(" NO INHERIT" if named.no_inherit else ""))
-        found[-1] = say("ALTER TABLE {} ADD CONSTRAINT {} NOT NULL {}{}", *head, lock=EXCLUSIVE, hazards=(SCANS,))
+    found += not_null.alter(replace(plain, parent=table), item, context)
     found += _alter_identity(item, plain.value)
     return found + extras(item, context) + created(column_address(item), column, context)
 
@@ -224,18 +172,6 @@ def drop_identity(item: Item) -> list[Statement]:
     table, column = item.parent, item.value
     head = (table_word(table), ident(table.schema, table.name), ident(column.name))
     return [say("ALTER {} {} ALTER COLUMN {} DROP IDENTITY", *head, lock=EXCLUSIVE)]
-
-
-def drop_not_null(item: Item) -> Statement:
-    table, column = item.parent, item.value
-    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
-    return say("ALTER {} {} ALTER COLUMN {} DROP NOT NULL", *head, lock=EXCLUSIVE)
-
-
-def set_not_null(item: Item) -> list[Statement]:
-    table, column = item.parent, item.value
-    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
-    return [say("ALTER {} {} ALTER COLUMN {} SET NOT NULL", *head, lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL))]
 
 
 def set_default(item: Item) -> list[Statement]:
@@ -313,10 +249,8 @@ def alter(old: Item, new: Item, changed: set[str], context: Context) -> list[Sta
         found += drop_default(old)
     if retyped:
         found.append(set_type(new, before))
-    if "not_null" in changed and not after.not_null:
-        found.append(say("ALTER {} {} ALTER COLUMN {} DROP NOT NULL", *head, lock=EXCLUSIVE))
-    if "not_null" in changed and after.not_null:
-        found.append(say("ALTER {} {} ALTER COLUMN {} SET NOT NULL", *head, lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL)))
+    if "not_null" in changed:
+        found += not_null.alter(old, new, context)
     if after.generated and "default" in changed:
         expression = raw(after.default)
         hazards = (REWRITES,) if after.generated == "stored" else ()
@@ -345,88 +279,21 @@ def _alter_identity(item: Item, before: Column) -> list[Statement]:
         found = [say("ALTER {} {} ALTER COLUMN {} ADD {}", *head, _identity(after), lock=EXCLUSIVE)]
         if (after.identity_options or SequenceOptions()).increment > 0:
             # New values go on after those that are there.
-            found.append(continue_after_rows(item, after.identity_options or SequenceOptions()))
+            found.append(sequences.continue_after_rows(item, after.identity_options or SequenceOptions()))
         return found
     found = []
     if before.identity != after.identity:
         found.append(say("ALTER {} {} ALTER COLUMN {} SET GENERATED {}", *head, raw(after.identity.upper()), lock=EXCLUSIVE))
     if before.identity_options != after.identity_options and after.identity_options is not None:
         o = after.identity_options
-        anew = _starts_anew(before.identity_options, o)
+        anew = sequences.starts_anew(before.identity_options, o)
         found.append(
             say(
                 "ALTER {} {} ALTER COLUMN {} SET START WITH {} SET INCREMENT BY {} SET MINVALUE {} SET MAXVALUE {} "
                 "SET CACHE {} SET {}{}",
                 *head, literal(o.start), literal(o.increment), literal(o.minimum), literal(o.maximum), literal(o.cache),
                 raw("CYCLE" if o.cycle else "NO CYCLE"), raw(" RESTART" if anew else ""), lock=EXCLUSIVE,
-                hazards=(STARTS_ANEW,) if anew else (),
+                hazards=(sequences.STARTS_ANEW,) if anew else (),
             )
         )  # fmt: skip
     return found
-
-
-#: Said where no value that the sequence can have had is one that it may have.
-STARTS_ANEW = "the sequence starts again, because its position is outside of its new limits"
-
-
-def _starts_anew(old: SequenceOptions | None, new: SequenceOptions) -> bool:
-    return old is not None and (old.maximum < new.minimum or new.maximum < old.minimum)
-
-
-def continue_after_rows(item: Item, options: SequenceOptions) -> Statement:
-    """Sets the sequence that a column owns behind the highest value that is there."""
-    table, column, start = item.parent, item.value, options.start
-    where = ident(table.schema, table.name)
-    return say(
-        "SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({}, {}), "
-        "GREATEST({}, (SELECT COALESCE(max({}) + 1, {}) FROM {})), false)",
-        literal(where.as_string(None)), literal(column.name), literal(start), ident(column.name), literal(start), where,
-    )  # fmt: skip
-
-
-# Sequences
-
-
-def sequence_address(item: Item) -> Address:
-    value = item.value
-    called = compose("SEQUENCE {}", ident(value.schema, value.name))
-    return Address(called, called, "sequence", default_privileges="sequences", schema=value.schema)
-
-
-def create_sequence(item: Item, context: Context) -> list[Statement]:
-    value: Sequence = item.value
-    unlogged = raw("UNLOGGED " if value.persistence == "unlogged" else "")
-    found = [
-        say(
-            "CREATE {}SEQUENCE {} AS {} {}",
-            unlogged,
-            ident(value.schema, value.name),
-            raw(value.type),
-            sequence_options(value.options),
-        )
-    ]
-    return found + created(sequence_address(item), value, context)
-
-
-def own_sequence(item: Item) -> list[Statement]:
-    """OWNED BY, which must wait for the column."""
-    value = item.value
-    owner = name(value.owned_by) if value.owned_by else raw("NONE")
-    return [say("ALTER SEQUENCE {} OWNED BY {}", ident(value.schema, value.name), owner)]
-
-
-def drop_sequence(item: Item) -> list[Statement]:
-    return [say("DROP SEQUENCE {}", ident(item.value.schema, item.value.name), hazards=(LOSES_DATA,))]
-
-
-def alter_sequence(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:
-    value = new.value
-    found: list[Statement] = []
-    called = ident(value.schema, value.name)
-    if changed & {"type", "options"}:
-        anew = _starts_anew(old.value.options, value.options)
-        options = (raw(value.type), sequence_options(value.options), raw(" RESTART" if anew else ""))
-        found.append(say("ALTER SEQUENCE {} AS {} {}{}", called, *options, hazards=(STARTS_ANEW,) if anew else ()))
-    if "persistence" in changed:
-        found.append(say("ALTER SEQUENCE {} SET {}", called, raw("UNLOGGED" if value.persistence == "unlogged" else "LOGGED")))
-    return found + altered(sequence_address(new), old.value, value, changed)

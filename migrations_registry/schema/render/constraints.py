@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from environments.catalog.names import default_name
 from environments.catalog.values import View
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.render.access import Address, Context, altered, comment, created
-from migrations_registry.schema.render.columns import table_word
-from migrations_registry.schema.render.tables import relation, storage_options
+from migrations_registry.schema.render.clauses import relation, storage_options, table_word
 from migrations_registry.schema.statements import (
     BUILDS,
     BUILDS_ONLINE,
@@ -113,23 +111,6 @@ def _with_index_options(constraint: Any) -> str:
 def drop_constraint(item: Item) -> list[Statement]:
     head = (table_word(item.parent), relation(item), ident(item.value.name))
     return [say("ALTER {} {} DROP CONSTRAINT {}", *head, lock=EXCLUSIVE)]
-
-
-def make_plain(item: Item) -> list[Statement]:
-    """Makes a NOT NULL constraint one that says no more than the column does: of the name that PostgreSQL gives."""
-    constraint = item.value
-    plain = default_name(item.parent.name, constraint.columns[0], "not_null")
-    head = (table_word(item.parent), relation(item))
-    found = comment(constraint_address(item), constraint.comment, "")
-    if not constraint.validated:
-        found.append(
-            say("ALTER {} {} VALIDATE CONSTRAINT {}", *head, ident(constraint.name), lock=SHARE_UPDATE, hazards=(MAY_FAIL,))
-        )
-    if constraint.no_inherit:
-        found.append(say("ALTER {} {} ALTER CONSTRAINT {} INHERIT", *head, ident(constraint.name), lock=EXCLUSIVE))
-    if constraint.name != plain:
-        found.append(say("ALTER {} {} RENAME CONSTRAINT {} TO {}", *head, ident(constraint.name), ident(plain), lock=EXCLUSIVE))
-    return found
 
 
 def alter_constraint(old: Item, new: Item, changed: set[str], context: Context) -> list[Statement] | None:

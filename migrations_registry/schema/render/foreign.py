@@ -6,7 +6,7 @@ from psycopg import sql
 
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.render.access import Address, Context, altered, created
-from migrations_registry.schema.render.columns import changed_foreign_options, foreign_options
+from migrations_registry.schema.render.clauses import changed_foreign_options, foreign_options
 from migrations_registry.schema.statements import (
     AUTHORISATION,
     Statement,

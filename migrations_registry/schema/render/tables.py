@@ -11,7 +11,7 @@ from environments.catalog.values import Column, Ref, Table
 from migrations_registry.schema.items import Item, Items
 from migrations_registry.schema.render import columns
 from migrations_registry.schema.render.access import Address, Context, altered, created
-from migrations_registry.schema.render.columns import changed_foreign_options, foreign_options, table_word
+from migrations_registry.schema.render.clauses import changed_foreign_options, foreign_options, storage_options, table_word
 from migrations_registry.schema.statements import (
     AUTHORISATION,
     EXCLUSIVE,
@@ -39,17 +39,6 @@ def table_address(item: Item) -> Address:
         compose("{} {}", table_word(table), called), compose("TABLE {}", called), "table",
         default_privileges="tables", schema=table.schema,
     )  # fmt: skip
-
-
-def relation(item: Item) -> sql.Composable:
-    """The table or view that an item lives on."""
-    return ident(item.parent.schema, item.parent.name)
-
-
-def storage_options(options: tuple[str, ...], toast: tuple[str, ...] = ()) -> list[sql.Composable]:
-    pairs = [(ident(key), value) for key, value in map(key_value, options)]
-    pairs += [(compose("toast.{}", ident(key)), value) for key, value in map(key_value, toast)]
-    return [compose("{} = {}", key, literal(value)) for key, value in pairs]
 
 
 def create(item: Item, context: Context, world: Items) -> list[Statement]:

@@ -9,7 +9,7 @@ from environments.catalog.values import Ref, View
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.render import columns
 from migrations_registry.schema.render.access import Address, Context, altered, created
-from migrations_registry.schema.render.tables import storage_options
+from migrations_registry.schema.render.clauses import storage_options
 from migrations_registry.schema.statements import (
     EXCLUSIVE,
     Statement,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from controlplane.embedded import EmbeddedPostgres
+from environments.catalog import Snapshot
 from migrations_registry.schema import diff, repair
 from tests.migrations_registry.schema.changes import CHANGES, FAMILIES, Change
 from tests.migrations_registry.schema.helpers import apply, differences, look, revert, rows, shown
@@ -63,6 +64,17 @@ def check(pairs: Pairs, change: Change) -> None:
         apply(pair.after, back)
         assert differences(look(pair.after), before) == []
         assert rows(pair.after, after, before, back) == kept[1]
+        check_in_one_transaction(pair, before, after)
+
+
+def check_in_one_transaction(pair: Pair, before: Snapshot, after: Snapshot) -> None:
+    """Where nobody is at work all of it is one transaction, there and back."""
+    there, back = (repair(*sides, allow_lossy=True, online=False) for sides in ((before, after), (after, before)))
+    assert len(there.segments) <= 1
+    apply(pair.before, there)
+    assert differences(look(pair.before), after) == []
+    apply(pair.before, back)
+    assert differences(look(pair.before), before) == []
 
 
 def check_server_wide(pairs: Pairs, change: Change) -> None:
