@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
 from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from environments.catalog.values import Ref, Snapshot
+from environments.catalog.values import Ref, Snapshot, Table
 
 
 class UnknownFieldError(TypeError):
@@ -49,10 +49,19 @@ def canonical(snapshot: Snapshot) -> Iterator[str]:
         if isinstance(mapping, Mapping) and mapping and name not in ("roles", "left_out"):
             yield f"{separator}{_canonical_json(name)}:{{"
             for number, key in enumerate(sorted(mapping)):
-                yield f"{',' if number else ''}{_canonical_json(key)}:{_canonical_json(_plain_compared(mapping[key]))}"
+                compared = _plain_compared(_in_own_order(mapping[key]))
+                yield f"{',' if number else ''}{_canonical_json(key)}:{_canonical_json(compared)}"
             yield "}"
             separator = ","
     yield "}"
+
+
+def _in_own_order(value: Any) -> Any:
+    """A child table with the parents' columns behind its own: where they stand among those changes when it is restored."""
+    if not isinstance(value, Table) or not (value.inherits or value.partition_of):
+        return value
+    inherited = sorted((column for column in value.columns if column.inherited), key=lambda column: column.name)
+    return replace(value, columns=(*(column for column in value.columns if not column.inherited), *inherited))
 
 
 @cache

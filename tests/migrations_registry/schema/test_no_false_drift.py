@@ -44,8 +44,11 @@ def test_every_kind_of_object_survives_dump_and_restore(
     pair.fill(together(18)[0])
     try:
         dump_and_restore(postgres_bin_dirs()[18], pair.after, target)
-        found = diff(look(pair.after), look(target))
+        one, two = look(pair.after), look(target)
+        found = diff(one, two)
         assert found.equal, shown(found)
+        assert not found.spelling
+        assert fingerprint(one) == fingerprint(two)
     finally:
         with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
             name = psycopg.conninfo.conninfo_to_dict(target)["dbname"]
