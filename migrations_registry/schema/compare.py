@@ -221,6 +221,8 @@ def _without_consequences(found: list[Difference], left: Items, right: Items) ->
             continue
         if d.property == "partition_bound" and (d.ref(), "partition_of") in facts:
             continue
+        if d.kind == "operator family" and item.value.of_a_class and not d.property and _comes_with_its_class(d, facts):
+            continue
         if d.kind == "sequence" and item.value.owned_by and _comes_with_its_column(d, item, facts, left, right):
             continue
         yield d
@@ -233,6 +235,12 @@ def _comes_from_a_parent(d: Difference, item: Item, facts: dict[tuple[Ref, str],
         one is not None and (one.change == d.change if not d.property else (one.base, one.target) == (d.base, d.target))
         for one in above
     )
+
+
+def _comes_with_its_class(d: Difference, facts: dict[tuple[Ref, str], Difference]) -> bool:
+    """What a class of GiST or GIN has for other types than its own is kept in the family that is made with it."""
+    of_class = facts.get((Ref("operator class", d.object), ""))
+    return of_class is not None and of_class.change == d.change
 
 
 def _comes_with_its_column(

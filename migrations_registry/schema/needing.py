@@ -189,10 +189,15 @@ class _Rules:
             self.need(*(([key], [server]) if added else ([server], [key])))
         if ref.kind == "constraint" and item.value.kind in ("primary key", "not null"):
             self.together([key, *((column, "not_null") for column in _columns_of(item))])
+        holder = None
         if ref.kind == "sequence" and item.value.owned_by:
+            holder = Ref("column", item.value.owned_by)
+        elif ref.kind == "operator family" and item.value.of_a_class:
+            holder = Ref("operator class", ref.name)
+        if holder is not None:
             side, change = (self.right, ADDED) if added else (self.left, REMOVED)
-            column = self.moving.whole(Ref("column", item.value.owned_by), side, change)
-            self.together([key, *([column] if column is not None else [])])
+            with_it = self.moving.whole(holder, side, change)
+            self.together([key, *([with_it] if with_it is not None else [])])
 
     def _of_added(self, item: Item, key: Key) -> None:
         schema = getattr(item.value, "schema", "")

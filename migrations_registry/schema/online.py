@@ -17,6 +17,7 @@ from migrations_registry.schema.plan.work import Key
 from migrations_registry.schema.render import not_null
 from migrations_registry.schema.render.clauses import relation, table_word
 from migrations_registry.schema.render.constraints import key_index, key_using_index
+from migrations_registry.schema.render.indexes import in_its_place
 from migrations_registry.schema.segments import Node, Segment, Way, arrange
 from migrations_registry.schema.statements import (
     BUILDS_ONLINE,
@@ -257,10 +258,10 @@ class _Builder:
             item.value.name if drop is None else self._free_name(item.parent.schema, item.value.name),
         )
         index = item.value
-        unique = raw("UNIQUE " if index.unique else "")
+        unique, body = raw("UNIQUE " if index.unique else ""), in_its_place(index, index.body)
         top = ident(schema, whole)
         called = {dotted(schema, item.parent.name): top}
-        own = say("CREATE {}INDEX {} ON ONLY {} USING {}", unique, ident(whole), relation(item), raw(index.body), lock=SHARE)
+        own = say("CREATE {}INDEX {} ON ONLY {} USING {}", unique, ident(whole), relation(item), body, lock=SHARE)
         own = replace(own, object=step.statements[0].object, allow=_ONLY)
         before = {self._node([own], Way.TOGETHER, needs)}
         ties: list[Statement] = []
@@ -271,13 +272,13 @@ class _Builder:
             called[dotted(table.schema, table.name)] = child
             tie = say("ALTER INDEX {} ATTACH PARTITION {}", called[parent], child, lock=SHARE_UPDATE)
             if table.kind == "partitioned table":
-                own = say("CREATE {}INDEX {} ON ONLY {} USING {}", unique, ident(name), where, raw(index.body), lock=SHARE)
+                own = say("CREATE {}INDEX {} ON ONLY {} USING {}", unique, ident(name), where, body, lock=SHARE)
                 own = replace(own, object=step.statements[0].object, allow=_ONLY)
                 before.add(self._node([own], Way.TOGETHER, needs))
                 ties.append(tie)
                 continue
             build = say(
-                "CREATE {}INDEX CONCURRENTLY {} ON {} USING {}", unique, ident(name), where, raw(index.body),
+                "CREATE {}INDEX CONCURRENTLY {} ON {} USING {}", unique, ident(name), where, body,
                 lock=SHARE_UPDATE, hazards=(BUILDS_ONLINE,),
             )  # fmt: skip
             made.add(self._node([replace(build, object=step.statements[0].object)], Way.ALONE, before))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from psycopg import sql
+
+from environments.catalog.values import Index
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.render.access import Address, Context, altered, created
 from migrations_registry.schema.render.constraints import cluster
@@ -26,16 +29,20 @@ def index_address(item: Item) -> Address:
 def create_index(item: Item, context: Context) -> list[Statement]:
     index = item.value
     definition = index.definition.replace(" ON ONLY ", " ON ", 1) if index.valid else index.definition
-    space = compose(" TABLESPACE {}", ident(index.tablespace)) if index.tablespace else raw("")
-    if index.tablespace and " WHERE " in definition:
-        before, after = definition.rsplit(" WHERE ", maxsplit=1)
-        found = [say("{}{} WHERE {}", raw(before), space, raw(after), lock=SHARE, hazards=(BUILDS,))]
-    else:
-        found = [say("{}{}", raw(definition), space, lock=SHARE, hazards=(BUILDS,))]
+    found = [say("{}", in_its_place(index, definition), lock=SHARE, hazards=(BUILDS,))]
     found += _index_statistics(item, ())
     if index.clustered:
         found += cluster(item)
     return found + created(index_address(item), index, context)
+
+
+def in_its_place(index: Index, text: str) -> sql.Composable:
+    """The end of a CREATE INDEX as PostgreSQL printed it, which leaves out the tablespace."""
+    if not index.tablespace:
+        return raw(text)
+    condition = f" WHERE {index.predicate}" if index.predicate else ""
+    head = text.removesuffix(condition)
+    return compose("{} TABLESPACE {}{}", raw(head), ident(index.tablespace), raw(text[len(head) :]))
 
 
 def drop_index(item: Item) -> list[Statement]:

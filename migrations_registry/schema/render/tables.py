@@ -70,7 +70,10 @@ def create(item: Item, context: Context, world: Items) -> list[Statement]:
         if table.inherits:
             body += compose(" INHERITS ({})", comma([name(one) for one in table.inherits]))
     # The table's grants before those of its columns, which REVOKE on the table would take away.
-    found = [say("{}{}{}", head, body, _tail(table)), *created(table_address(item), table, context)]
+    found = [
+        say("{}{}{}", head, body, _tail(table, parent.value if parent else None)),
+        *created(table_address(item), table, context),
+    ]
     for column in table.columns:
         one = Item(Ref("column", dotted(table.schema, table.name, column.name)), column, table)
         above = inherited_column(table, column.name, world)
@@ -94,17 +97,20 @@ def inherited_column(table: Table, name: str, world: Items) -> Column | None:
     return None
 
 
-def _tail(table: Table) -> sql.Composable:
+def _tail(table: Table, above: Table | None) -> sql.Composable:
     tail = raw("")
     if table.partition_key:
         tail += compose(" PARTITION BY {}", raw(table.partition_key))
-    if table.access_method:
-        tail += compose(" USING {}", ident(table.access_method))
+    stored = table.kind != "foreign table" and above is not None  # a partition is kept as the table above is, or says otherwise
+    method = table.access_method or ("heap" if stored and above is not None and above.access_method else "")
+    space = table.tablespace or ("pg_default" if stored and above is not None and above.tablespace else "")
+    if method:
+        tail += compose(" USING {}", ident(method))
     options = storage_options(table.options, table.toast_options)
     if options:
         tail += compose(" WITH ({})", comma(options))
-    if table.tablespace:
-        tail += compose(" TABLESPACE {}", ident(table.tablespace))
+    if space:
+        tail += compose(" TABLESPACE {}", ident(space))
     if table.kind == "foreign table":
         tail += compose(" SERVER {}", ident(table.server))
         if table.server_options:

@@ -56,6 +56,9 @@ FAMILIES = {
         Change("collation rules", "", "CREATE COLLATION ic (PROVIDER = icu, LOCALE = 'und', RULES = '&V << w <<< W')", icu=True, since=16),
         Change("collation of both halves", "", "CREATE COLLATION ha (LC_COLLATE = 'C', LC_CTYPE = 'C.UTF-8')"),
         Change("collation built in", "", "CREATE COLLATION bi (PROVIDER = builtin, LOCALE = 'C.UTF-8')", since=17),
+        Change("collation under a domain", "CREATE COLLATION co (PROVIDER = libc, LOCALE = 'C'); CREATE DOMAIN d AS text COLLATE co; CREATE TABLE t (x d); INSERT INTO t VALUES ('x')", "ALTER TABLE t ALTER x TYPE text; DROP DOMAIN d; DROP COLLATION co; CREATE COLLATION co (PROVIDER = libc, LOCALE = 'POSIX'); CREATE DOMAIN d AS text COLLATE co; ALTER TABLE t ALTER x TYPE d"),
+        Change("collation under a composite type", "CREATE COLLATION co (PROVIDER = libc, LOCALE = 'C'); CREATE TYPE d AS (a text COLLATE co); CREATE TABLE t (x d); INSERT INTO t VALUES ('(x)')", "ALTER TABLE t ALTER x TYPE text; DROP TYPE d; DROP COLLATION co; CREATE COLLATION co (PROVIDER = libc, LOCALE = 'POSIX'); CREATE TYPE d AS (a text COLLATE co); ALTER TABLE t ALTER x TYPE d USING x::d"),
+        Change("collation under a range type", "CREATE COLLATION co (PROVIDER = libc, LOCALE = 'C'); CREATE TYPE d AS RANGE (SUBTYPE = text, COLLATION = co); CREATE TABLE t (x d); INSERT INTO t VALUES ('[x,y]')", "ALTER TABLE t ALTER x TYPE text; DROP TYPE d; DROP COLLATION co; CREATE COLLATION co (PROVIDER = libc, LOCALE = 'POSIX'); CREATE TYPE d AS RANGE (SUBTYPE = text, COLLATION = co); ALTER TABLE t ALTER x TYPE d USING x::d"),
         Change("collation in use", "CREATE COLLATION co (PROVIDER = libc, LOCALE = 'C'); CREATE TABLE t (a text COLLATE co); INSERT INTO t VALUES ('x')", "ALTER TABLE t ALTER a TYPE text; DROP COLLATION co; CREATE COLLATION co (PROVIDER = libc, LOCALE = 'POSIX'); ALTER TABLE t ALTER a TYPE text COLLATE co"),
     ],
     "base types": [
