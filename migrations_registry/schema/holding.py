@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from environments.catalog.names import dotted
+from environments.catalog.names import dotted, split
 from environments.catalog.values import Ref, Snapshot
 from migrations_registry.schema.compare import ADDED, REMOVED, Difference, DiffResult, changes, same_but_for_the_name
 from migrations_registry.schema.items import Item, Items, differing_items, plain
@@ -181,6 +181,7 @@ def goal(moving: Transition, held: Collection[Key], spelling: Iterable[Differenc
             stays = left[ref].parent_ref != right[ref].parent_ref  # an index of another table
             found[ref] = left[ref] if stays else Item(ref, _mixed(moving, ref, names), right[ref].parent)
     _with_parents(found, moving)
+    _with_columns(found, {Ref("table", dotted(*split(ref.name)[:-1])) for ref, _ in held if ref.kind == "column"})
     return found
 
 
@@ -196,6 +197,22 @@ def _mixed(moving: Transition, ref: Ref, held: Collection[str]) -> Any:
     return replace(
         old, **{name: getattr(new, name) for name in moving.parts.get(ref, frozenset()) - held if name != "column order"}
     )
+
+
+def _with_columns(found: Items, tables: Collection[Ref]) -> None:
+    """A table that is made anew is made with the columns that stay, so its value has to have these."""
+    below: dict[Ref | None, list[Item]] = defaultdict(list)
+    for item in found.values():
+        if item.parent_ref in tables:
+            below[item.parent_ref].append(item)
+    for ref in tables:
+        if ref not in found:
+            continue
+        columns = [item.value for item in below[ref] if item.ref.kind == "column"]
+        columns.sort(key=lambda column: column.position)
+        table = replace(found[ref].value, columns=tuple(columns))
+        found[ref] = Item(ref, table)
+        found.update((item.ref, Item(item.ref, item.value, table)) for item in below[ref])
 
 
 def _with_parents(found: Items, moving: Transition) -> None:

@@ -44,6 +44,8 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
     if difference.kind == "column":
         if name == "type" and not keeps_every_value(item.value.type, wanted.value.type):
             return f"values may not fit from {item.value.type} into {wanted.value.type}"
+        if name in ("type", "collation") and (_in_partition_key(item) or _in_partition_key(wanted)):
+            return "the table is partitioned by it and must be made anew, and its rows copied"
         if name == "generated" and wanted.value.generated and not item.value.generated:
             return "the values of the column are replaced by generated ones"
         if name == "not_null" and wanted.value.not_null and not _known_not_null(item):
@@ -99,6 +101,11 @@ def _refused_by_rows(item: Item, base: Items, target: Items) -> str:
         if required and not given:
             return "rows that are there have no value for it, and it may not be NULL"
     return ""
+
+
+def _in_partition_key(column: Item) -> bool:
+    key = getattr(column.parent, "partition_key", "")
+    return re.search(rf"(?<![\w\"]){re.escape(quote(column.value.name))}(?![\w\"])", key) is not None
 
 
 def _known_not_null(column: Item) -> bool:

@@ -87,7 +87,7 @@ class _Rules:
             if dependent.kind == "sequence" or on in moving.renamed:
                 continue
             ground = moving.come(on)
-            if ground and self._notices(dependent, on, ground, self.right):
+            if ground and self._notices(dependent, on, ground, self.right) and self._follows_from(dependent, on):
                 self.need(moving.moves(dependent, self.right), ground)
         for dependent, on in moving.base.dependencies:
             if dependent.kind == "sequence":
@@ -115,6 +115,15 @@ class _Rules:
             return on.kind == "composite"
         return not (dependent.kind == "column" and on.kind in TYPES)
 
+    def _follows_from(self, view: Ref, on: Ref) -> bool:
+        """Whether a view that is written the same in both may have its other types from something below it."""
+        if not self.moving.follows(view) or on.kind not in ("column", "view") or not (on in self.left and on in self.right):
+            return True
+        (one, two), (under, over) = ([side[ref].value for side in (self.left, self.right)] for ref in (view, on))
+        below = zip(under.columns, over.columns, strict=False) if on.kind == "view" else [(under, over)]
+        changed = {(was.type, now.type) for was, now in zip(one.columns, two.columns, strict=False) if was != now}
+        return any((was.type, now.type) in changed for was, now in below)
+
     # --- one object
 
     def of_one_object(self, ref: Ref) -> None:
@@ -132,6 +141,8 @@ class _Rules:
             self.together([(ref, "partition_of"), (ref, "partition_bound")])
         elif ref.kind == "sequence":
             self.together([(ref, "type"), (ref, "options")])
+        elif ref.kind == "view" and "definition" in parts:
+            self.together((ref, part) for part in sorted(parts - ASIDE | {"options"}))
         elif ref.kind not in ("role", "subscription", "schema", "extension"):
             self.together((ref, part) for part in sorted(parts - ASIDE))
 

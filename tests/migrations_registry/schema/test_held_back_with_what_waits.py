@@ -58,6 +58,8 @@ def repaired(make_database: Made, one: str, two: str) -> tuple[set[str], Repair]
         (PARTS + part("old", "2020-01-01", "2021-01-01"), PARTS.replace("RANGE", "LIST") + "CREATE TABLE new PARTITION OF p FOR VALUES IN ('2020-01-01')", {"table public.old", "table public.new", "table public.p"}),
         # A partition that stays gets the columns of its table.
         (PARTS + part("old", "2020-01-01", "2021-01-01"), PARTS.replace("id int", "id bigint, more text"), {"table public.old"}),
+        # A table that had to be made anew stays as it is, and what is held back of it is not forgotten.
+        ("CREATE TABLE p (k int, x text, gone text) PARTITION BY LIST (k)", "CREATE TABLE p (k text, x text) PARTITION BY LIST (k)", {"column public.p.k", "column public.p.gone"}),
         # A column that came from a parent is the table's own when it leaves it, and its values are its own.
         ("CREATE TABLE a (x int); CREATE TABLE b (y int) INHERITS (a)", "CREATE TABLE a (x int); CREATE TABLE b (y int)", {"column public.b.x"}),
     ],
