@@ -133,5 +133,5 @@ def test_retention_runs_by_its_schedule(world: World) -> None:
     (job,) = schedules.enqueue_due("schema-retention")
     jobs.run(job.pk)
     job.refresh_from_db()
-    assert (job.state, job.result) == (JobState.SUCCEEDED, {"removed": 1})
+    assert (job.state, job.result) == (JobState.SUCCEEDED, {"removed": 1, "repairs": 0})
     assert left() == {newest.pk}
