@@ -21,6 +21,7 @@ from migrations_registry.schema.renaming import renamed
 from migrations_registry.schema.render.access import Context
 from migrations_registry.schema.segments import Segment
 from migrations_registry.schema.statements import Statement
+from migrations_registry.schema.telling import told
 
 #: Names in functions are looked up when these run, not while they are made: what they use may come later in the file. It is no
 #: SET LOCAL, which has no effect where a file is run statement by statement.
@@ -143,6 +144,7 @@ def repair(
     if online:
         there = online_segments(forward, left, goal, version=base.major_version)
         back = online_segments(backward, goal, left, version=base.major_version)
+    there, back = told(there, forward, left, goal), told(back, backward, goal, left)
     return Repair(_with_late_names(there), _with_late_names(back), tuple(held), tuple(selected))
 
 

@@ -28,17 +28,22 @@ BUILDS = "builds an index while writes wait"
 BUILDS_ONLINE = "builds an index while reads and writes go on; if it is interrupted, repair again: what is left is replaced"
 CHECKS_ONLINE = "reads the whole table while reads and writes go on"
 AUTHORISATION = "changes who may do what"
+COMPUTES = "computes all rows of the view anew, and who reads it waits until that is done"
 MAY_FAIL = "fails when rows do not fit; nothing is changed then"
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``lock`` is the strongest lock that it takes on an existing table ("" for none); ``hazards`` are for people."""
+    """``lock`` is the strongest lock that it takes on an existing table or view ("" for none), ``on`` names these.
+
+    ``hazards`` are for people.
+    """
 
     sql: str
     object: str = ""
     lock: str = ""
     hazards: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
     #: Where our own lint can't know better: the rule, and why it is no danger here.
     allow: str = ""
 
@@ -49,7 +54,8 @@ class Statement:
 
     @property
     def annotated(self) -> str:
-        notes = [part for part in (f"locks {self.lock}" if self.lock else "", *self.hazards) if part]
+        where = one_line(f" on {' and '.join(self.on)}") if self.on else ""
+        notes = [part for part in (f"locks {self.lock} {where}".rstrip() if self.lock else "", *self.hazards) if part]
         # A name may hold a line break, which would end the comment and make SQL of what follows.
         lines = [f"-- {one_line(self.object)}: {'; '.join(notes)}"] if notes else []
         lines += [f"-- evenkeel: allow {self.allow}"] if self.allow else []

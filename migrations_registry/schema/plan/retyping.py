@@ -97,7 +97,9 @@ def _to_text(work: Work, ref: Ref) -> list[Statement]:
         found += _without_default(work, column, before)
         table = after.parent
         head = (table_word(table), ident(table.schema, table.name), ident(after.value.name))
-        found.append(say("ALTER {} {} ALTER COLUMN {} TYPE {}", *head, raw(_through(after)), lock="ACCESS EXCLUSIVE"))
+        found.append(
+            say("ALTER {} {} ALTER COLUMN {} TYPE {}", *head, raw(_through(after)), lock="ACCESS EXCLUSIVE", hazards=_HAZARDS[:1])
+        )
     return found
 
 

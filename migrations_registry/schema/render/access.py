@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, LiteralString
 
 from psycopg import sql
 
 from environments.catalog.access import BUILT_IN, EVERYTHING, NOTHING
 from environments.catalog.values import ALL, OWNER, PUBLIC, DefaultPrivileges, Grant
-from migrations_registry.schema.statements import AUTHORISATION, Statement, comma, ident, literal, raw, say
+from migrations_registry.schema.statements import (
+    AUTHORISATION,
+    EXCLUSIVE,
+    SHARE_UPDATE,
+    Statement,
+    comma,
+    ident,
+    literal,
+    raw,
+    say,
+)
 
 #: How a trigger or rule fires -> the word of ALTER … TRIGGER.
 STATES = {"origin": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
+
+
+#: What ALTER and COMMENT lock as they lock a table.
+_RELATIONS = ("TABLE ", "FOREIGN TABLE ", "VIEW ", "MATERIALIZED VIEW ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +90,16 @@ def altered(address: Address, old: Any, new: Any, changed: set[str]) -> list[Sta
 
 
 def owner_statement(address: Address, owner: str) -> Statement:
-    return say("ALTER {} OWNER TO {}", address.object, ident(owner), hazards=(AUTHORISATION,))
+    made = say("ALTER {} OWNER TO {}", address.object, ident(owner), hazards=(AUTHORISATION,))
+    return replace(made, lock=EXCLUSIVE) if made.sql.startswith(tuple(f"ALTER {word}" for word in _RELATIONS)) else made
 
 
 def comment(address: Address, old: str, new: str) -> list[Statement]:
     if old == new:
         return []
-    return [say("COMMENT ON {} IS {}", address.object, literal(new) if new else raw("NULL"))]
+    made = say("COMMENT ON {} IS {}", address.object, literal(new) if new else raw("NULL"))
+    words = ("COLUMN ", *_RELATIONS)
+    return [replace(made, lock=SHARE_UPDATE) if made.sql.startswith(tuple(f"COMMENT ON {word}" for word in words)) else made]
 
 
 def labels(address: Address, old: tuple[str, ...], new: tuple[str, ...]) -> list[Statement]:

@@ -43,7 +43,7 @@ def alter_trigger(old: Item, new: Item, changed: set[str], context: Context) -> 
 
 def _state(word: str, item: Item) -> Statement:
     parts = (relation(item), raw(STATES[item.value.enabled]), raw(word), ident(item.value.name))
-    return say("ALTER TABLE {} {} {} {}", *parts, lock=SHARE_ROW)
+    return say("ALTER TABLE {} {} {} {}", *parts, lock=EXCLUSIVE if word == "RULE" else SHARE_ROW)
 
 
 def trigger_state(table: Table, trigger: str, state: str) -> Statement:

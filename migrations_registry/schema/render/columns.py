@@ -7,6 +7,8 @@ from dataclasses import replace
 from psycopg import sql
 
 from environments.catalog.values import Column, SequenceOptions, Table
+from migrations_registry.lint.types import is_volatile_default
+from migrations_registry.runner.parse import parse
 from migrations_registry.schema.items import Item
 from migrations_registry.schema.lossy import rewrites
 from migrations_registry.schema.render import not_null, sequences
@@ -123,10 +125,17 @@ def extras(item: Item, context: Context, old: Column | None = None) -> list[Stat
     return found
 
 
+def differs_by_row(default: str) -> bool:
+    """Whether a default may give every row another value: it calls what is not known to be stable."""
+    return "(" in default and any(
+        is_volatile_default(statement.node, None) for statement in parse(f"SELECT {default}").statements
+    )
+
+
 def create(item: Item, context: Context) -> list[Statement]:
     table, column = item.parent, item.value
     hazards: tuple[str, ...] = ()
-    if column.generated == "stored" or column.identity:
+    if column.generated == "stored" or column.identity or (not column.generated and differs_by_row(column.default)):
         hazards = (REWRITES,)
     elif column.not_null and not column.default and not column.generated:
         hazards = ("fails when the table has rows, for want of a value; nothing is changed then",)

@@ -7,6 +7,7 @@ from migrations_registry.schema.lossy import version_number
 from migrations_registry.schema.render.access import STATES, Address, Context, altered, created
 from migrations_registry.schema.statements import (
     LOSES_DATA,
+    SHARE_UPDATE,
     Statement,
     comma,
     compose,
@@ -80,7 +81,7 @@ def statistics_address(item: Item) -> Address:
 
 
 def create_statistics(item: Item, context: Context) -> list[Statement]:
-    found = [say("{}", raw(item.value.definition))]
+    found = [say("{}", raw(item.value.definition), lock=SHARE_UPDATE)]
     if item.value.target is not None:
         found += _statistics_target(item)
     return found + created(statistics_address(item), item.value, context)
@@ -92,7 +93,7 @@ def _statistics_target(item: Item) -> list[Statement]:
 
 
 def drop_statistics(item: Item) -> list[Statement]:
-    return [say("DROP {}", statistics_address(item).object)]
+    return [say("DROP {}", statistics_address(item).object, lock=SHARE_UPDATE)]
 
 
 def alter_statistics(old: Item, new: Item, changed: set[str], context: Context) -> Alteration:

@@ -70,8 +70,9 @@ def create(item: Item, context: Context, world: Items) -> list[Statement]:
         if table.inherits:
             body += compose(" INHERITS ({})", comma([name(one) for one in table.inherits]))
     # The table's grants before those of its columns, which REVOKE on the table would take away.
+    lock = EXCLUSIVE if table.partition_of else SHARE_UPDATE if table.inherits else ""  # on those above it
     found = [
-        say("{}{}{}", head, body, _tail(table, parent.value if parent else None)),
+        say("{}{}{}", head, body, _tail(table, parent.value if parent else None), lock=lock),
         *created(table_address(item), table, context),
     ]
     for column in table.columns:
@@ -223,7 +224,7 @@ def join_parents(old: Item, new: Item, *, type_changes: bool) -> list[Statement]
         found.append(
             say(
                 "ALTER TABLE {} ATTACH PARTITION {} {}", name(after.partition_of), called, raw(after.partition_bound),
-                lock=SHARE_UPDATE, hazards=(SCANS, MAY_FAIL),
+                lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL),
             )
         )  # fmt: skip
     return found

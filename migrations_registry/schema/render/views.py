@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg import sql
 
 from environments.catalog.names import dotted
@@ -11,7 +13,10 @@ from migrations_registry.schema.render import columns
 from migrations_registry.schema.render.access import Address, Context, altered, created
 from migrations_registry.schema.render.clauses import storage_options
 from migrations_registry.schema.statements import (
+    COMPUTES,
     EXCLUSIVE,
+    REWRITES,
+    SHARE_UPDATE,
     Statement,
     comma,
     compose,
@@ -54,7 +59,8 @@ def _view(item: Item, verb: sql.Composable) -> Statement:
     # pg_get_viewdef leaves out the names that a view gave to its columns only when the query has the same.
     end = raw("\n  WITH NO DATA" if view.kind == "materialized view" and not view.populated else "")
     parts = (verb, raw(view.kind.upper()), ident(view.schema, view.name), tail, raw(view.definition.strip()), end)
-    return say("{} {} {}{} AS\n {}{}", *parts)
+    hazards = (COMPUTES,) if view.kind == "materialized view" and view.populated else ()
+    return say("{} {} {}{} AS\n {}{}", *parts, hazards=hazards)
 
 
 def _view_columns(item: Item, old: View | None, context: Context) -> list[Statement]:
@@ -67,16 +73,18 @@ def _view_columns(item: Item, old: View | None, context: Context) -> list[Statem
         one = Item(Ref("column", dotted(view.schema, view.name, column.name)), column, view)
         if column.default != (was.default if was else ""):
             if column.default:
-                found.append(say("ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}", called, ident(column.name), raw(column.default)))
+                parts = (called, ident(column.name), raw(column.default))
+                found.append(say("ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}", *parts, lock=EXCLUSIVE))
             else:
-                found.append(say("ALTER VIEW {} ALTER COLUMN {} DROP DEFAULT", called, ident(column.name)))
+                found.append(say("ALTER VIEW {} ALTER COLUMN {} DROP DEFAULT", called, ident(column.name), lock=EXCLUSIVE))
         if view.kind == "materialized view":
             for field, word in (("statistics", "STATISTICS"), ("storage", "STORAGE"), ("compression", "COMPRESSION")):
                 value = getattr(column, field)
                 if value != (getattr(was, field) if was else type(column)(column.name).__getattribute__(field)):
                     shown = literal(-1 if value is None else value) if field == "statistics" else raw(value or "default")
+                    lock, column_of = SHARE_UPDATE if field == "statistics" else EXCLUSIVE, (called, ident(column.name))
                     found.append(
-                        say("ALTER MATERIALIZED VIEW {} ALTER COLUMN {} SET {} {}", called, ident(column.name), raw(word), shown)
+                        say("ALTER MATERIALIZED VIEW {} ALTER COLUMN {} SET {} {}", *column_of, raw(word), shown, lock=lock)
                     )
         if was is None:
             found += created(columns.column_address(one), column, context)
@@ -100,21 +108,24 @@ def alter_view(old: Item, new: Item, changed: set[str], context: Context) -> lis
         return None
     found: list[Statement] = []
     if "definition" in changed:
-        found.append(_view(new, raw("CREATE OR REPLACE")))
+        found.append(replace(_view(new, raw("CREATE OR REPLACE")), lock=EXCLUSIVE))
     elif "options" in changed:
         word, called = raw(after.kind.upper()), ident(after.schema, after.name)
         one, two = dict(map(key_value, before.options)), dict(map(key_value, after.options))
+        lock = SHARE_UPDATE if after.kind == "materialized view" else EXCLUSIVE
         gone = [ident(key) for key in one if key not in two]
         if gone:
-            found.append(say("ALTER {} {} RESET ({})", word, called, comma(gone)))
+            found.append(say("ALTER {} {} RESET ({})", word, called, comma(gone), lock=lock))
         if two:
-            found.append(say("ALTER {} {} SET ({})", word, called, comma(storage_options(after.options))))
+            found.append(say("ALTER {} {} SET ({})", word, called, comma(storage_options(after.options)), lock=lock))
     if "access_method" in changed:
         found.append(
             say(
                 "ALTER MATERIALIZED VIEW {} SET ACCESS METHOD {}",
                 ident(after.schema, after.name),
                 ident(after.access_method or "heap"),
+                lock=EXCLUSIVE,
+                hazards=(REWRITES,),
             )
         )
     if "tablespace" in changed:
@@ -123,6 +134,8 @@ def alter_view(old: Item, new: Item, changed: set[str], context: Context) -> lis
                 "ALTER MATERIALIZED VIEW {} SET TABLESPACE {}",
                 ident(after.schema, after.name),
                 ident(after.tablespace or "pg_default"),
+                lock=EXCLUSIVE,
+                hazards=(REWRITES,),
             )
         )
     if "columns" in changed:
