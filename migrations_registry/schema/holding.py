@@ -181,8 +181,30 @@ def goal(moving: Transition, held: Collection[Key], spelling: Iterable[Differenc
             stays = left[ref].parent_ref != right[ref].parent_ref  # an index of another table
             found[ref] = left[ref] if stays else Item(ref, _mixed(moving, ref, names), right[ref].parent)
     _with_parents(found, moving)
-    _with_columns(found, {Ref("table", dotted(*split(ref.name)[:-1])) for ref, _ in held if ref.kind == "column"})
+    columns = [ref for ref, part in held if ref.kind == "column" and not part and ref in left and ref not in right]
+    columns += _in_heirs(found, left, columns)
+    columns += [ref for ref, _ in held if ref.kind == "column"]
+    _with_columns(found, {Ref("table", dotted(*split(ref.name)[:-1])) for ref in columns})
     return found
+
+
+def _in_heirs(found: Items, left: Items, columns: Collection[Ref]) -> list[Ref]:
+    """Adds a column that stays in a table to the tables that will inherit from it, and gives these."""
+    heirs: dict[str, list[Item]] = defaultdict(list)
+    for ref, item in found.items() if columns else ():
+        for parent in (*item.value.inherits, item.value.partition_of) if ref.kind == "table" else ():
+            heirs[parent].append(item)
+    added: list[Ref] = []
+    queue = list(columns)
+    while queue:
+        above = found.get(queue.pop())
+        for child in heirs.get(above.parent_ref.name, ()) if above is not None and above.parent_ref is not None else ():
+            ref = Ref("column", f"{child.ref.name}.{dotted(above.value.name)}")  # type: ignore[union-attr]
+            if ref not in found:
+                found[ref] = left.get(ref) or Item(ref, replace(above.value, inherited=True), child.value)  # type: ignore[union-attr]
+                added.append(ref)
+                queue.append(ref)
+    return added
 
 
 def _mixed(moving: Transition, ref: Ref, held: Collection[str]) -> Any:

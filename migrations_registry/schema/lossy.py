@@ -54,6 +54,8 @@ def loses(difference: Difference, base: Items, target: Items) -> str:  # noqa: P
         return NULLS
     if difference.kind == "subscription" and name in ("two_phase", "failover"):
         return "the subscription must be made anew, and its connection string can't be read back"
+    if difference.kind == "table" and name in ("kind", "partition_key") and _holds_nothing(wanted, target):
+        return "the table must be made anew, and its rows are dropped: the new one has no partition that could hold them"
     if difference.kind == "table" and name in ("kind", "partition_key", "server"):
         return "the table must be made anew, and its rows copied"
     if (
@@ -114,6 +116,12 @@ def _known_not_null(column: Item) -> bool:
     return any(
         one.kind == "check" and one.validated and one.enforced and one.definition == said for one in column.parent.constraints
     )
+
+
+def _holds_nothing(table: Item, world: Items) -> bool:
+    """Whether it is a partitioned table without any partition."""
+    tables = (item.value for ref, item in world.items() if ref.kind == "table")
+    return bool(table.value.partition_key) and not any(one.partition_of == table.ref.name for one in tables)
 
 
 def version_number(version: str) -> tuple[tuple[int, str], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from environments.catalog.names import dotted
@@ -13,6 +13,7 @@ from migrations_registry.schema.holding import Key, edges, key_of, transition, w
 from migrations_registry.schema.holding import goal as goal_of
 from migrations_registry.schema.items import Items, items
 from migrations_registry.schema.lossy import loses
+from migrations_registry.schema.moving import Moving, on_their_own
 from migrations_registry.schema.needing import needs
 from migrations_registry.schema.online import online_segments
 from migrations_registry.schema.plan import Step, plan, world
@@ -23,6 +24,7 @@ from migrations_registry.schema.segments import Segment
 from migrations_registry.schema.statements import Statement
 from migrations_registry.schema.telling import told
 
+Edges = Iterable[tuple[Ref, Ref]]
 #: Names in functions are looked up when these run, not while they are made: what they use may come later in the file. It is no
 #: SET LOCAL, which has no effect where a file is run statement by statement.
 _LATE_NAMES = Statement("SET check_function_bodies = off")
@@ -128,7 +130,6 @@ def repair(
     selected = [d for d in chosen if key_of(d) not in stays]
     goal = goal_of(moving, stays, every.spelling)
     changes = _changes(selected, left, right)
-    one, two = world(left, base.dependencies), world(goal, edges(moving, stays, goal))
     ignored = {word for word in ("owner", "grants") if word in selection.exclude}
 
     def context(before: Items) -> Context:
@@ -138,13 +139,17 @@ def repair(
             database=base.database,
         )  # fmt: skip
 
-    forward = plan(one, two, changes, context(left), database=base.database, one_transaction=not online)
-    backward = plan(two, one, changes, context(goal), database=base.database, one_transaction=not online)
-    there, back = _together(forward), _together(backward)
-    if online:
-        there = online_segments(forward, left, goal, version=base.major_version)
-        back = online_segments(backward, goal, left, version=base.major_version)
-    there, back = told(there, forward, left, goal), told(back, backward, goal, left)
+    def planned(sides: Moving, stands_on: tuple[Edges, Edges]) -> tuple[Segment, ...]:
+        one, two = world(sides.before, stands_on[0]), world(sides.after, stands_on[1])
+        every = changes | sides.changes
+        steps = plan(one, two, every, context(sides.before), database=base.database, one_transaction=not online)
+        found = online_segments(steps, sides.before, sides.after, version=base.major_version) if online else _together(steps)
+        return told(found, steps, sides.before, sides.after)
+
+    will = edges(moving, stays, goal)
+    own = on_their_own(left, goal)
+    there = planned(own, (base.dependencies, will))
+    back = planned(on_their_own(goal, left, called=own.after), (will, base.dependencies))
     return Repair(_with_late_names(there), _with_late_names(back), tuple(held), tuple(selected))
 
 

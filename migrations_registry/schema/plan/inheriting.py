@@ -47,7 +47,7 @@ def comes_by_itself(work: Work, column: Ref) -> bool:
 def goes_by_itself(work: Work, column: Ref) -> bool:
     """Whether a column is dropped with the same column of a parent."""
     return work.base.items[column].value.inherited and any(
-        one in work.removed or one in work.rebuilt for one in above(work, column)
+        one in work.rebuilt or (one in work.removed and not goes_alone(work, one)) for one in above(work, column)
     )
 
 
@@ -56,6 +56,28 @@ def has_children(work: Work, column: Item) -> bool:
     gone = work.removed | work.rebuilt
     tables = (item.value for ref, item in work.base.items.items() if ref.kind == "table" and ref not in gone)
     return column.parent_ref is not None and any(column.parent_ref.name in table.inherits for table in tables)
+
+
+def goes_alone(work: Work, column: Ref) -> bool:
+    """Whether a parent's column is dropped and children keep theirs, which become their own by that."""
+    base = work.base.items
+    if column not in work.removed or base[column].parent.partition_key:
+        return False
+    return any(heir in work.target.items and heir not in work.rebuilt for heir in below(work, column))
+
+
+def below(work: Work, column: Ref) -> list[Ref]:
+    """The columns of children, and of theirs, that come from a column in base."""
+    name, found = dotted(work.base.items[column].value.name), []
+    parent = work.base.items[column].parent_ref
+    queue = [parent] if parent is not None else []
+    while queue:
+        for child in work.children(queue.pop().name):
+            heir = Ref("column", f"{child.name}.{name}")
+            if heir in work.base.items and heir not in found:
+                found.append(heir)
+                queue.append(child)
+    return found
 
 
 def inherit(work: Work) -> None:

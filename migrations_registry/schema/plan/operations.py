@@ -9,7 +9,7 @@ from environments.catalog.values import Ref
 from migrations_registry.schema.items import Item, Items
 from migrations_registry.schema.plan.firing import set_states
 from migrations_registry.schema.plan.holding import family, hold, rewritten_tables
-from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_by_itself, has_children
+from migrations_registry.schema.plan.inheriting import comes_by_itself, goes_alone, goes_by_itself, has_children
 from migrations_registry.schema.plan.remaking import remake
 from migrations_registry.schema.plan.retyping import retype
 from migrations_registry.schema.plan.work import Work, table_of
@@ -35,6 +35,8 @@ def operations(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each
             or _is_not_null(item)  # it goes with its column, or the change of the column takes it off
         ):
             continue
+        elif ref.kind == "column":
+            work.operations["drop", ref] = columns.drop(item, only=goes_alone(work, ref))
         else:
             work.operations["drop", ref] = work.kind(ref).drop(item)
     for ref in made:

@@ -184,7 +184,7 @@ def _after_partitions(work: Work, key: Key, index: Item, first: Any) -> None:
             first(("join", other), key)
 
 
-def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:
+def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:  # noqa: PLR0912 (one rule for each structure)
     verb, ref = key
     base, target = work.base.items, work.target.items
     value: Table = item.value
@@ -193,12 +193,19 @@ def _order_table(work: Work, key: Key, item: Item, first: Any) -> None:
             first(("leave", ref), key)
             first(key, ("drop", Ref("table", name)))
             _after_detaching_above(work, key, name, first)
-        elif verb == "leave":
-            continue
+        elif verb == "leave":  # it takes along what it has of the parent as its own
+            if above_it := base.get(Ref("table", name)):
+                for constraint in above_it.value.constraints:
+                    first(key, ("drop", Ref("constraint", f"{name}.{dotted(constraint.name)}")))
+                for index in above_it.value.indexes:
+                    first(key, ("drop", Ref("index", dotted(above_it.value.schema, index.name))))
         else:
             first(("create", Ref("table", name)), key)
         if verb == "join" and value.partition_of:
             _order_attaching(work, key, Ref("table", name), first)
+        elif verb == "join":  # a check that comes to both from above is no child's own
+            for constraint in target[Ref("table", name)].value.constraints if Ref("table", name) in target else ():
+                first(key, ("create", Ref("constraint", f"{name}.{dotted(constraint.name)}")))
     if verb in ("create", "join") and value.partition_of:
         for sibling in work.partitions(value.partition_of):  # its bounds may be those of one that goes
             first(("drop", sibling), key)

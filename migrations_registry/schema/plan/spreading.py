@@ -9,7 +9,7 @@ from typing import Any
 from environments.catalog.names import dotted
 from environments.catalog.values import Ref
 from migrations_registry.schema.plan.holding import family, goes_aside, holders, rewritten_tables
-from migrations_registry.schema.plan.inheriting import parents
+from migrations_registry.schema.plan.inheriting import above, parents
 from migrations_registry.schema.plan.remaking import in_partition_key
 from migrations_registry.schema.plan.retyping import TYPES, in_containers
 from migrations_registry.schema.plan.work import Work
@@ -112,7 +112,8 @@ def spread(work: Work) -> None:  # noqa: PLR0912, PLR0915 (one rule for each way
                     rebuild(user)
         if gone and ref.kind == "column":
             for heir in heirs.get(ref, ()):
-                rebuild(heir)
+                if ref in work.rebuilt and ref in above(work, heir):
+                    rebuild(heir)
         if ref.kind == "column" and ref in base:
             _spread_on_table(work, ref, children[base[ref].parent_ref or ref], gone=gone, rebuild=rebuild)
     for column in work.detached & work.rebuilt:

@@ -96,6 +96,7 @@ class Work:
     #: Table or view -> what it and everything on it stands on in base; made when it is first asked for.
     _below: dict[Ref, set[Ref]] = field(default_factory=dict)
     _partitions: dict[str, list[Ref]] = field(default_factory=dict)
+    _children: dict[str, list[Ref]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for dependent, on in self.base.stands_on.items():
@@ -114,6 +115,15 @@ class Work:
                 if ref.kind == "table" and item.value.partition_of:
                     self._partitions.setdefault(item.value.partition_of, []).append(ref)
         return self._partitions.get(table, [])
+
+    def children(self, table: str) -> list[Ref]:
+        """The tables that inherit from a table in base, its partitions among them."""
+        if not self._children:
+            self._children[""] = []
+            for ref, item in self.base.items.items():
+                for parent in (*item.value.inherits, item.value.partition_of) if ref.kind == "table" else ():
+                    self._children.setdefault(parent, []).append(ref)
+        return self._children.get(table, [])
 
     def stands_on_with_children(self, ref: Ref) -> set[Ref]:
         if not self._below:

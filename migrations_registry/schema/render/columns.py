@@ -164,11 +164,12 @@ def create_numbered(item: Item, context: Context) -> list[Statement]:
     return found + extras(item, context) + created(column_address(item), column, context)
 
 
-def drop(item: Item) -> list[Statement]:
+def drop(item: Item, *, only: bool = False) -> list[Statement]:
+    """With ``only``, children keep the column as their own."""
     table, column = item.parent, item.value
     hazards = () if column.generated else (LOSES_DATA,)
-    head = (table_word(table), ident(table.schema, table.name), ident(column.name))
-    return [say("ALTER {} {} DROP COLUMN {}", *head, lock=EXCLUSIVE, hazards=hazards)]
+    head = (table_word(table), raw("ONLY " if only else ""), ident(table.schema, table.name), ident(column.name))
+    return [say("ALTER {} {}{} DROP COLUMN {}", *head, lock=EXCLUSIVE, hazards=hazards)]
 
 
 def drop_default(item: Item) -> list[Statement]:

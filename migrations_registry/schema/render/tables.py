@@ -205,15 +205,7 @@ def join_parents(old: Item, new: Item, *, type_changes: bool) -> list[Statement]
     before, after = old.value, new.value
     called = ident(after.schema, after.name)
     moves = after.partition_of and (before.partition_of, before.partition_bound) != (after.partition_of, after.partition_bound)
-    found: list[Statement] = []
-    there = {constraint.name: constraint.definition for constraint in before.constraints}
-    for constraint in after.constraints if moves or set(after.inherits) - set(before.inherits) else ():
-        if constraint.inherited and constraint.kind == "check" and there.get(constraint.name) != constraint.definition:
-            one = (called, ident(constraint.name), raw(constraint.definition))  # the parent's must be there already
-            if constraint.name in there:
-                found.append(say("ALTER TABLE {} DROP CONSTRAINT {}", *one[:2], lock=EXCLUSIVE))
-            found.append(say("ALTER TABLE {} ADD CONSTRAINT {} {}", *one, lock=EXCLUSIVE, hazards=(SCANS, MAY_FAIL)))
-    found += [
+    found = [
         say("ALTER TABLE {} INHERIT {}", called, name(parent), lock=EXCLUSIVE)
         for parent in after.inherits
         if parent not in before.inherits
