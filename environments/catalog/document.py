@@ -98,7 +98,7 @@ def write(snapshot: Snapshot, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException:  # also when somebody presses Ctrl-C: nothing half written may be left
         beside.unlink(missing_ok=True)
         raise
 
